@@ -1,0 +1,1 @@
+"""Effects shared by client, server and command line."""

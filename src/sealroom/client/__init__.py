@@ -1,0 +1,1 @@
+"""Zone 1, a participant's machine."""

@@ -1,0 +1,1 @@
+"""Is this quote genuine? Quotes, certificate chains, collateral, TCB rules."""

@@ -1,0 +1,1 @@
+"""Is it what I asked for? Policy, the numbered verification, verdicts, receipt verification."""

@@ -1,0 +1,1 @@
+"""What should the enclave measure? Manifest, layout, MRENCLAVE."""

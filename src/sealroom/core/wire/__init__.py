@@ -1,0 +1,1 @@
+"""Messages that cross a zone boundary, one frozen dataclass each, with the signature checks over them."""

@@ -1,0 +1,1 @@
+"""Zone 3, inside the TEE."""

@@ -1,0 +1,1 @@
+"""The simulated TEE: software quotes under a throw-away PKI. Proves nothing to anybody."""

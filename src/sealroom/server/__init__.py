@@ -1,0 +1,1 @@
+"""Zone 2, the operator's machine: untrusted by design."""
