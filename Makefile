@@ -1,0 +1,44 @@
+# Everything a newcomer or a contributor runs. `make demo` and `make test` set themselves up.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: demo test unit slow lint bench lock docs clean
+
+demo: .venv/ready
+	$(BIN)/python -m examples.demo
+
+# Unit tests, then one end-to-end run of each kind.
+test: unit
+	$(BIN)/python -m pytest -q -m "e2e and not slow"
+
+unit: .venv/ready
+	$(BIN)/python -m pytest -q -n 2 -m "not e2e and not slow"
+
+slow: .venv/ready
+	$(BIN)/python -m pytest -q -m slow
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 -p sealroom.core -p sealroom.client -p sealroom.adapters -p sealroom.cli
+	$(BIN)/mypy --platform darwin -p sealroom.core -p sealroom.client -p sealroom.adapters -p sealroom.cli
+
+bench: .venv/ready
+	$(BIN)/python -m bench
+
+# Needs `uv`; the result is committed and is all that an installation reads.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --all-extras pyproject.toml --output-file requirements.lock
+
+docs: .venv/ready
+	$(BIN)/python tools/draw_states.py
+
+clean:
+	rm -rf .venv demo-run
+
+.venv/ready: requirements.lock pyproject.toml tools/set-up
+	@PYTHON="$(PYTHON)" tools/set-up

@@ -1,0 +1,102 @@
+"""What a person or a script sees: JSON on standard output, or text, tables and progress bars.
+
+Text from other people (names, reasons, source code) goes through `visible`, which shows control and
+bidirectional characters instead of obeying them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from sealroom.core.wire.foreign_text import visible
+
+Document = Mapping[str, object]
+
+
+class Console:
+    """One command's output: either one JSON document, or lines for a person."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def result(self, document: Document, render: Callable[[], None]) -> None:
+        """Print `document` where JSON was asked for; else call `render`."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2))
+        else:
+            render()
+
+    def say(self, text: str) -> None:
+        """Print one line of our own; nothing where JSON was asked for."""
+        if not self.as_json:
+            click.echo(text)
+
+    def next_step(self, text: str) -> None:
+        """Say what comes next."""
+        if not self.as_json:
+            click.secho("next: ", fg="cyan", nl=False)
+            click.echo(text)
+
+    def foreign(self, text: str) -> str:
+        """Make `text` of somebody else safe to print."""
+        return visible(text)
+
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None
+    ) -> None:
+        """Print rows of cells, every cell shown literally."""
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console as RichConsole
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*columns, box=SIMPLE_HEAD, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*(Text(visible(cell)) for cell in row))
+        RichConsole().print(table)
+
+    def error(self, message: str, *, code: str, hint: str | None) -> None:
+        """Print an error on standard error, or as JSON on standard output."""
+        if self.as_json:
+            click.echo(json.dumps({"error": {"code": code, "message": message, "next": hint}}, indent=2))
+            return
+        click.secho("sealroom: ", fg="red", nl=False, err=True)
+        click.echo(visible(message), err=True)
+        if hint:
+            click.secho("next: ", fg="cyan", nl=False, err=True)
+            click.echo(hint, err=True)
+
+    @contextmanager
+    def progress(self, label: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+        """Show a bar on standard error while bytes go by; the callback takes the bytes done so far."""
+        if self.as_json or not sys.stderr.isatty():
+            yield lambda done: None
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
+            task = bar.add_task(visible(label), total=total_bytes)
+            yield lambda done: bar.update(task, completed=done)
+
+
+def read_file(path: Path, *, max_bytes: int) -> bytes:
+    """Read a whole small file, or raise `click.BadParameter` where it is larger than `max_bytes`."""
+    with path.open("rb") as stream:
+        return read_stream(stream, name=str(path), max_bytes=max_bytes)
+
+
+def read_stream(stream: IO[bytes], *, name: str, max_bytes: int) -> bytes:
+    """Read all of `stream`, bounded by `max_bytes`."""
+    content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise click.BadParameter(f"{name} has more than {max_bytes} bytes")
+    return content
