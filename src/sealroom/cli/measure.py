@@ -1,0 +1,45 @@
+"""`sealroom measure`: MRENCLAVE from a manifest and a PAL, without Gramine, Docker or SGX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sealroom.cli.console import read_file
+from sealroom.cli.options import INPUT_FILE, Invocation, command_options
+from sealroom.core.measurement.mrenclave import Measurement, measure
+
+MAX_MANIFEST_BYTES = 256 << 20
+MAX_PAL_BYTES = 64 << 20
+
+
+@click.command("measure")
+@click.option("--manifest", type=INPUT_FILE, required=True, help="The manifest as signed: NAME.manifest.sgx.")
+@click.option("--pal", type=INPUT_FILE, required=True, help="Gramine's SGX libpal.so of the same release.")
+@command_options
+def command(invocation: Invocation, manifest: Path, pal: Path) -> None:
+    """Compute MRENCLAVE as `gramine-sgx-sign` of Gramine 1.5 to 1.9 does.
+
+    It is a function of exactly these two files. --json adds the memory regions.
+    """
+    measurement = measure(
+        read_file(manifest, max_bytes=MAX_MANIFEST_BYTES), read_file(pal, max_bytes=MAX_PAL_BYTES)
+    )
+    invocation.console.result(_document(measurement), lambda: click.echo(measurement.mrenclave.hex()))
+
+
+def _document(measurement: Measurement) -> dict[str, object]:
+    return {
+        "mrenclave": measurement.mrenclave.hex(),
+        "regions": [
+            {
+                "name": region.name,
+                "address": f"{region.address:#x}",
+                "size": region.size,
+                "flags": f"{region.flags:#x}",
+                "measured": region.measured,
+            }
+            for region in measurement.regions
+        ],
+    }
