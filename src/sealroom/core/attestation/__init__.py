@@ -7,13 +7,13 @@ Specification: docs/spec/quotes.md and docs/spec/collateral.md.
 
 The order of a verification; each line is one function, each result the key to the next:
 
-    quote.parse_quote(raw) -> Quote                          SGX v3 (and v4/v5), TDX v4/v5; `.trailing` is kept
+    quote.parse_quote(raw) -> Quote                          SGX v3 to v5, TDX v4 and v5; keeps `.trailing`
     quote_checks.check_trailing(quote, accept_zero_padding=) bytes after the declared end
     pck.parse_pck_certificates(quote.certification) -> CertificateChain
                                                              ordered leaf, CA, root by subject and issuer
     pck.verify_pck_chain(chain, now=) -> VerifiedPck         signatures, names, rights, dates, SGX extension;
                                                              `.root_key`, `.provenance`, `.extension`
-    roots.provenance_of(root_key) -> Provenance              INTEL for the pinned key, else SIMULATED: the one place
+    roots.provenance_of(root_key) -> Provenance              INTEL for the pinned key, else SIMULATED
     quote_checks.check_vendor(quote, pck)                    QE vendor id belongs to that provenance
     quote_checks.verify_qe_report_signature(quote, pck)      by the PCK leaf's key
     quote_checks.check_attestation_key(quote)                bound by the QE report's report_data
@@ -27,19 +27,19 @@ The order of a verification; each line is one function, each result the key to t
     collateral.verify_tcb_info(collateral, root_crl=, root_key=, now=) -> TcbInfo
     collateral.verify_qe_identity(collateral, root_crl=, root_key=, now=) -> QeIdentity
     collateral.verify_collateral(collateral, root_key=, now=) -> VerifiedCollateral
-                                                             the four above; depends on no quote: may be reused
+                                                             the four above; depends on no quote, reusable
                                                              while `.valid_from <= now <= .valid_until`
     collateral.check_not_revoked(pck, root_crl=, pck_crl=)   PCK CA and PCK leaf
     tcb.check_platform(pck, tee=, tcb_info=)                 FMSPC, PCE id, kind of TEE
     tcb.check_qe_identity(quote, qe_identity)                QE report is the enclave the identity describes
     tcb.match_tcb(verified_quote, tcb_info=, qe_identity=) -> TcbVerdict
-                                                             `.status`, `.advisories`, `.evaluation_number`, and the
-                                                             parts: `.platform`, `.qe`, `.module`
+                                                             `.status`, `.advisories`, `.evaluation_number`;
+                                                             parts `.platform`, `.qe`, `.module`
 
     quote_checks.check_not_debug(body)                       SGX report or TD report
     quote_checks.check_attributes(report, AttributeRule)     SGX flags, xfrm, miscselect under masks
     quote_checks.check_config_and_family_zero(report)        config id and svn, family id, extended product id
 
-Reserved fields that are not zero never leave `parse_quote`. A quote's ECDSA signatures are malleable: never use
-the hash of a quote as its name.
+Reserved fields that are not zero never leave `parse_quote`. A quote's ECDSA signatures are malleable:
+never use the hash of a quote as its name.
 """

@@ -1,0 +1,153 @@
+"""Strict DER, as far as certificates, revocation lists and the PCK extension need it.
+
+Definite, minimal lengths and low tag numbers only; every container is consumed exactly. Never repairs,
+never guesses. Specification: docs/spec/quotes.md, "Certificates".
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sealroom.core.errors import MalformedError
+
+BOOLEAN = 0x01
+INTEGER = 0x02
+BIT_STRING = 0x03
+OCTET_STRING = 0x04
+OBJECT_IDENTIFIER = 0x06
+ENUMERATED = 0x0A
+UTC_TIME = 0x17
+GENERALIZED_TIME = 0x18
+SEQUENCE = 0x30
+SET = 0x31
+
+_HIGH_TAG = 0x1F
+_MAX_LENGTH_OCTETS = 3
+
+
+class DerReader:
+    """A cursor over the content of one DER container."""
+
+    __slots__ = ("_end", "_offset", "data")
+
+    def __init__(self, data: bytes, offset: int = 0, end: int | None = None) -> None:
+        self.data = data
+        self._offset = offset
+        self._end = len(data) if end is None else end
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return self._offset == self._end
+
+    def peek_tag(self) -> int | None:
+        """Return the next tag, or `None` at the end."""
+        return None if self.empty else self.data[self._offset]
+
+    def finish(self, name: str) -> None:
+        """Refuse bytes left over in the container called `name`."""
+        if self._offset != self._end:
+            raise MalformedError(f"{name}: {self._end - self._offset} bytes left over")
+
+    def _header(self, name: str) -> tuple[int, int, int]:
+        data, offset, end = self.data, self._offset, self._end
+        if offset + 2 > end:
+            raise MalformedError(f"{name}: truncated")
+        tag, length = data[offset], data[offset + 1]
+        start = offset + 2
+        if tag & _HIGH_TAG == _HIGH_TAG:
+            raise MalformedError(f"{name}: tag 0x{tag:02x} is not used here")
+        if length >= 0x80:
+            octets = length & 0x7F
+            if not 1 <= octets <= _MAX_LENGTH_OCTETS or start + octets > end:
+                raise MalformedError(f"{name}: length is indefinite, too long or truncated")
+            length = int.from_bytes(data[start : start + octets], "big")
+            if length < 0x80 or length >> (8 * (octets - 1)) == 0:
+                raise MalformedError(f"{name}: length is not minimal")
+            start += octets
+        if start + length > end:
+            raise MalformedError(f"{name}: needs {length} bytes, {end - start} left")
+        return tag, start, start + length
+
+    def _expect(self, tag: int, name: str) -> tuple[int, int]:
+        found, start, stop = self._header(name)
+        if found != tag:
+            raise MalformedError(f"{name}: tag 0x{found:02x} where 0x{tag:02x} is expected")
+        self._offset = stop
+        return start, stop
+
+    def content(self, tag: int, name: str) -> bytes:
+        """Take one element with `tag` and return its content."""
+        start, stop = self._expect(tag, name)
+        return self.data[start:stop]
+
+    def whole(self, tag: int, name: str) -> bytes:
+        """Take one element with `tag` and return it with its header, as received."""
+        begin = self._offset
+        _, stop = self._expect(tag, name)
+        return self.data[begin:stop]
+
+    def inside(self, tag: int, name: str) -> DerReader:
+        """Take one constructed element with `tag` and return a reader of its content."""
+        start, stop = self._expect(tag, name)
+        return DerReader(self.data, start, stop)
+
+    def integer(self, name: str, *, tag: int = INTEGER, max_bytes: int = 21) -> int:
+        """Take a non-negative INTEGER (or ENUMERATED) of at most `max_bytes` content bytes."""
+        content = self.content(tag, name)
+        if not 1 <= len(content) <= max_bytes:
+            raise MalformedError(f"{name}: integer of {len(content)} bytes, at most {max_bytes}")
+        if content[0] & 0x80:
+            raise MalformedError(f"{name}: negative integer")
+        if len(content) > 1 and content[0] == 0 and not content[1] & 0x80:
+            raise MalformedError(f"{name}: integer is not minimal")
+        return int.from_bytes(content, "big")
+
+    def boolean(self, name: str) -> bool:
+        """Take a BOOLEAN in its only two DER forms."""
+        content = self.content(BOOLEAN, name)
+        if content not in (b"\x00", b"\xff"):
+            raise MalformedError(f"{name}: boolean is neither 00 nor ff")
+        return content == b"\xff"
+
+    def bits(self, name: str) -> bytes:
+        """Take a BIT STRING that is a whole number of bytes."""
+        content = self.content(BIT_STRING, name)
+        if not content or content[0] != 0:
+            raise MalformedError(f"{name}: bit string is not a whole number of bytes")
+        return content[1:]
+
+    def time(self, name: str) -> datetime:
+        """Take a time as RFC 5280 writes it: UTCTime through 2049, GeneralizedTime after."""
+        tag = self.peek_tag()
+        if tag == UTC_TIME:
+            digits = self.content(UTC_TIME, name)
+            century = b"19" if digits[:1] >= b"5" else b"20"
+            return _instant(century + digits, name)
+        instant = _instant(self.content(GENERALIZED_TIME, name), name)
+        if instant.year < 2050:
+            raise MalformedError(f"{name}: generalized time before 2050")
+        return instant
+
+
+def _instant(text: bytes, name: str) -> datetime:
+    digits = text[:-1]
+    if len(text) != 15 or text[-1:] != b"Z" or not digits.isdigit():
+        raise MalformedError(f"{name}: time is not digits to the second and Z")
+    month, day, hour, minute, second = (int(digits[i : i + 2]) for i in range(4, 14, 2))
+    try:
+        return datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError as exc:
+        raise MalformedError(f"{name}: no such time") from exc
+
+
+def object_identifier(dotted: str) -> bytes:
+    """Encode `dotted` as the content of an OBJECT IDENTIFIER, for comparing with received bytes."""
+    first, second, *rest = (int(part) for part in dotted.split("."))
+    encoded = bytearray()
+    for arc in (40 * first + second, *rest):
+        groups = [arc & 0x7F]
+        while arc := arc >> 7:
+            groups.append(arc & 0x7F | 0x80)
+        encoded += bytes(reversed(groups))
+    return bytes(encoded)
