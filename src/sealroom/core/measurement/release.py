@@ -1,0 +1,34 @@
+"""A release of sealroom, as far as an enclave measures it.
+
+Loaded by `sealroom.adapters.release` from the installation that runs, on both sides: what a server says about
+its own release is never used.
+"""
+
+from dataclasses import dataclass
+
+from sealroom.core.measurement.known_pals import KnownPal
+from sealroom.core.measurement.template import MeasuredFile
+from sealroom.core.wire.terms import Tee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """`first_party` are sealroom's own measured files, `pals` the PALs it may run on.
+
+    `sgx_runtime` is the bill of materials of the runtime inside SGX, or `None` where this release has none:
+    then nothing on SGX can be compared, and nothing is delivered to it. The simulated TEE measures the host's
+    own.
+    """
+
+    version: str
+    first_party: tuple[MeasuredFile, ...]
+    pals: tuple[KnownPal, ...]
+    sgx_runtime: tuple[MeasuredFile, ...] | None
+
+    def pal_for(self, tee: Tee) -> KnownPal | None:
+        """Return the first known PAL of that kind of TEE, which is the one new enclaves start with."""
+        return next((pal for pal in self.pals if pal.tee is tee), None)
+
+    def known_pal(self, sha256: bytes) -> KnownPal | None:
+        """Return the known PAL with that digest, or `None`."""
+        return next((pal for pal in self.pals if pal.sha256 == sha256), None)
