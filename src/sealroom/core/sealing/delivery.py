@@ -1,0 +1,177 @@
+"""Sealing a participant's keys to an enclave it verified, and opening them inside.
+
+The participant's half takes a verified enclave by type and refuses one that is stale, simulated without the
+flag, or that does not list the sender. The enclave's half opens the box into buffers that can be erased.
+Admission (order, slots, signatures) is the enclave's own, in core.wire and sealroom.enclave. Spec:
+docs/spec/key-delivery.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from nacl._sodium import ffi
+
+from sealroom.core.errors import PolicyError, VerificationError
+from sealroom.core.sealing.enclave_keys import BoxKey, seal_box
+from sealroom.core.sealing.keys import DataKey, PreSharedKey, SigningKey
+from sealroom.core.sealing.secret import SecretBuffer
+from sealroom.core.wire.byte_fields import sha256
+from sealroom.core.wire.delivery import (
+    NO_COMMITMENT,
+    Delivery,
+    RefusalReason,
+    Statement,
+    delivery_signature_message,
+)
+from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
+from sealroom.core.wire.participants import Role
+from sealroom.core.wire.terms import DeliveryForm, Tee
+
+MAX_EVIDENCE_AGE = timedelta(minutes=10)
+_DIGEST_SIZE = 32
+_PLAIN_SIZE = _DIGEST_SIZE + PreSharedKey.SIZE + DataKey.SIZE
+
+
+class BoxRefusedError(VerificationError):
+    """A delivery that failed after its signature: fatal for the enclave, which signs `reason`."""
+
+    def __init__(self, reason: RefusalReason) -> None:
+        super().__init__(f"delivery: {reason.value}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedDelivery:
+    """The two keys of one delivery, in buffers of their own."""
+
+    statement: Statement
+    preshared_key: PreSharedKey
+    data_key: DataKey
+
+    def wipe(self) -> None:
+        """Erase both keys."""
+        self.preshared_key.wipe()
+        self.data_key.wipe()
+
+
+def seal_delivery(
+    *,
+    to: VerifiedEnclave | SimulatedEnclave,
+    role: Role,
+    signing_key: SigningKey,
+    commitment: bytes,
+    preshared_key: PreSharedKey,
+    data_key: DataKey,
+    now: datetime,
+    insecure_accept_simulated: UUID | None = None,
+) -> bytes:
+    """Seal the two keys to the enclave `to`, giving the 402 octets to send.
+
+    1. The enclave is real, or simulated and accepted for this very computation.
+    2. Its evidence was verified less than ten minutes before `now`.
+    3. Its arguments list the sender in `role`, and speak this form of delivery.
+    4. A Data Provider commits to its inputs, and nobody else does.
+
+    Raises `PolicyError` for 1 to 3 and `ValueError` for 4. Keeping the number of deliveries is left to the
+    caller's journal; it must store the result and send the same octets again, never call this twice for one
+    enclave.
+    """
+    _check_kind(to, insecure_accept_simulated)
+    _check_age(to.verified_at, now)
+    _check_listed(to, role, signing_key.public_key)
+    if not commitment_fits(role, commitment):
+        raise ValueError(
+            "commitment: expected 32 octets, not zero for a Data Provider and zero for anybody else"
+        )
+    statement = Statement(
+        agreement=to.arguments.agreement,
+        mrenclave=to.mrenclave,
+        identity_pk=to.identity_pk,
+        box_pk=to.box_pk,
+        role=role,
+        sender_pk=signing_key.public_key,
+        commitment=commitment,
+    )
+    box = _seal(statement, preshared_key, data_key)
+    signature = signing_key.sign(delivery_signature_message(statement, sha256(box)))
+    return Delivery(statement=statement, box=box, signature=signature).to_bytes()
+
+
+def open_delivery(delivery: Delivery, *, box_key: BoxKey) -> OpenedDelivery:
+    """Open a delivery whose signature was verified already.
+
+    1. The box opens with the enclave's box key.
+    2. The digest inside is that of the statement outside: the box was made by this sender, for this role.
+    3. The commitment is there exactly for a Data Provider.
+
+    Raises `BoxRefusedError` with the reason to sign; whatever was opened is wiped by then.
+    """
+    try:
+        plain = box_key.open(delivery.box)
+    except VerificationError as error:
+        raise BoxRefusedError(RefusalReason.BOX_UNREADABLE) from error
+    try:
+        return _split(delivery.statement, plain)
+    finally:
+        plain.wipe()
+
+
+def commitment_fits(role: Role, commitment: bytes) -> bool:
+    """Say whether `commitment` is 32 octets, and other than zeros exactly for a Data Provider."""
+    is_given = commitment != NO_COMMITMENT
+    return len(commitment) == _DIGEST_SIZE and is_given == (role is Role.DATA_PROVIDER)
+
+
+def _seal(statement: Statement, preshared_key: PreSharedKey, data_key: DataKey) -> bytes:
+    plain = SecretBuffer(_PLAIN_SIZE)
+    ffi.memmove(plain.cdata, statement.digest, _DIGEST_SIZE)
+    ffi.memmove(plain.cdata + _DIGEST_SIZE, preshared_key.cdata, PreSharedKey.SIZE)
+    ffi.memmove(plain.cdata + _DIGEST_SIZE + PreSharedKey.SIZE, data_key.cdata, DataKey.SIZE)
+    try:
+        return seal_box(plain, statement.box_pk)
+    finally:
+        plain.wipe()
+
+
+def _split(statement: Statement, plain: SecretBuffer) -> OpenedDelivery:
+    if len(plain) != _PLAIN_SIZE:
+        raise BoxRefusedError(RefusalReason.BOX_UNREADABLE)
+    if bytes(ffi.buffer(plain.cdata, _DIGEST_SIZE)) != statement.digest:
+        raise BoxRefusedError(RefusalReason.BOX_OF_ANOTHER_STATEMENT)
+    if not commitment_fits(statement.role, statement.commitment):
+        raise BoxRefusedError(RefusalReason.COMMITMENT)
+    opened = OpenedDelivery(statement=statement, preshared_key=PreSharedKey(), data_key=DataKey())
+    ffi.memmove(opened.preshared_key.cdata, plain.cdata + _DIGEST_SIZE, PreSharedKey.SIZE)
+    ffi.memmove(opened.data_key.cdata, plain.cdata + _DIGEST_SIZE + PreSharedKey.SIZE, DataKey.SIZE)
+    return opened
+
+
+def _check_kind(to: VerifiedEnclave | SimulatedEnclave, insecure_accept_simulated: UUID | None) -> None:
+    terms = to.arguments.terms
+    match to:
+        case VerifiedEnclave():
+            if terms.tee is not Tee.SGX:
+                raise PolicyError("delivery: the enclave's arguments do not say sgx")
+        case SimulatedEnclave():
+            if insecure_accept_simulated != terms.computation:
+                raise PolicyError(
+                    "delivery: the enclave is simulated, which protects nothing, and this computation was not "
+                    "named in insecure_accept_simulated"
+                )
+
+
+def _check_age(verified_at: datetime, now: datetime) -> None:
+    age = now - verified_at
+    if not timedelta(0) <= age < MAX_EVIDENCE_AGE:
+        raise PolicyError(f"delivery: expected evidence verified less than {MAX_EVIDENCE_AGE} ago, got {age}")
+
+
+def _check_listed(to: VerifiedEnclave | SimulatedEnclave, role: Role, public_key: bytes) -> None:
+    if to.arguments.terms.delivery is not DeliveryForm.V1:
+        raise PolicyError("delivery: the enclave's arguments ask for another form of delivery")
+    listed = {(participant.role, participant.public_key) for participant in to.arguments.participants}
+    if (role, public_key) not in listed:
+        raise PolicyError(f"delivery: the enclave's arguments do not list this key as {role.value}")
