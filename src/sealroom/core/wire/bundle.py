@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire import strict_json
 from sealroom.core.wire.arguments import MAX_ARGUMENTS_BYTES
-from sealroom.core.wire.byte_fields import SIGNATURE_SIZE, check_at_most, check_size, sha256
+from sealroom.core.wire.byte_fields import KEY_SIZE, SIGNATURE_SIZE, check_at_most, check_size, sha256
 from sealroom.core.wire.code_list import CodeList
 from sealroom.core.wire.strict_json import JsonValue
 
@@ -79,12 +79,14 @@ COLLATERAL_MEMBERS = tuple(field.name for field in fields(RawCollateral))
 class EvidenceBundle:
     """The evidence of one launch, as published.
 
+    `identity_pk` is the enclave's claim: the quote holds its digest only (docs/spec/report-data.md).
     `requirements` is `None` when the code has none, `collateral` when the server knows none, `code_signature`
     in a computation without one, `sigstruct` when the enclave is simulated.
     """
 
     release: str
     quote: bytes
+    identity_pk: bytes
     collateral: RawCollateral | None
     manifest: bytes
     arguments: bytes
@@ -102,6 +104,7 @@ class EvidenceBundle:
             value: bytes | None = getattr(self, name)
             if value is not None:
                 check_at_most(value, field=name, max_bytes=max_bytes)
+        check_size(self.identity_pk, field="identity_pk", size=KEY_SIZE)
         if self.code_signature is not None:
             check_size(self.code_signature, field="code_signature", size=SIGNATURE_SIZE)
         if self.sigstruct is not None:
@@ -113,6 +116,7 @@ class EvidenceBundle:
             {
                 "release": self.release,
                 "quote": strict_json.base64_text(self.quote),
+                "identity_pk": self.identity_pk.hex(),
                 "collateral": None if self.collateral is None else self.collateral.to_value(),
                 "manifest": strict_json.base64_text(self.manifest),
                 "arguments": strict_json.base64_text(self.arguments),
@@ -135,6 +139,7 @@ class EvidenceBundle:
         bundle = cls(
             release=strict_json.text(member["release"], field="release", max_chars=64),
             quote=_required(member["quote"], "quote"),
+            identity_pk=strict_json.hex_bytes(member["identity_pk"], field="identity_pk", size=KEY_SIZE),
             collateral=None if collateral is None else RawCollateral.from_value(collateral),
             manifest=_required(member["manifest"], "manifest"),
             arguments=_required(member["arguments"], "arguments"),
