@@ -22,7 +22,8 @@ def parse_pem(raw: bytes) -> tuple[bytes, ...]:
     """Read `raw` as one to four PEM certificates and return their DER, in the order of the text."""
     if len(raw) > MAX_PEM_BYTES:
         raise MalformedError(f"pem: {len(raw)} bytes, at most {MAX_PEM_BYTES}")
-    lines = raw.removesuffix(b"\n").split(b"\n")
+    # Some clouds' quoting services join the leaf to the rest of the chain without a line break.
+    lines = raw.removesuffix(b"\n").replace(_END + _BEGIN, _END + b"\n" + _BEGIN).split(b"\n")
     blocks: list[bytes] = []
     body: list[bytes] | None = None
     for line in lines:
