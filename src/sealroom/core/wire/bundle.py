@@ -117,7 +117,6 @@ class EvidenceBundle:
             {
                 "release": self.release,
                 "quote": strict_json.base64_text(self.quote),
-                "identity_pk": strict_json.base64_text(self.identity_pk),
                 "identity_pk": self.identity_pk.hex(),
                 "collateral": None if self.collateral is None else self.collateral.to_value(),
                 "manifest": strict_json.base64_text(self.manifest),
@@ -141,7 +140,6 @@ class EvidenceBundle:
         bundle = cls(
             release=strict_json.text(member["release"], field="release", max_chars=64),
             quote=_required(member["quote"], "quote"),
-            identity_pk=_required(member["identity_pk"], "identity_pk"),
             identity_pk=strict_json.hex_bytes(member["identity_pk"], field="identity_pk", size=KEY_SIZE),
             collateral=None if collateral is None else RawCollateral.from_value(collateral),
             manifest=_required(member["manifest"], "manifest"),
@@ -165,7 +163,6 @@ class EvidenceBundle:
 _MEMBERS = tuple(field.name for field in fields(EvidenceBundle))
 _MAX_BYTES = {
     "quote": MAX_QUOTE_BYTES,
-    "identity_pk": KEY_SIZE,
     "manifest": MAX_MANIFEST_BYTES,
     "arguments": MAX_ARGUMENTS_BYTES,
     "entry_point": MAX_SOURCE_BYTES,
