@@ -105,7 +105,6 @@ class EvidenceBundle:
             if value is not None:
                 check_at_most(value, field=name, max_bytes=max_bytes)
         check_size(self.identity_pk, field="identity_pk", size=KEY_SIZE)
-        check_size(self.identity_pk, field="identity_pk", size=KEY_SIZE)
         if self.code_signature is not None:
             check_size(self.code_signature, field="code_signature", size=SIGNATURE_SIZE)
         if self.sigstruct is not None:
