@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire import strict_json
 from sealroom.core.wire.bundle import MAX_QUOTE_BYTES
-from sealroom.core.wire.byte_fields import KEY_SIZE, check_size, parse_choice
+from sealroom.core.wire.byte_fields import KEY_SIZE, SIGNATURE_SIZE, check_size, parse_choice
+from sealroom.core.wire.code_list import MAX_CODE_LIST_BYTES
 from sealroom.core.wire.delivery import DELIVERY_SIZE, DeliveryRefusal
 from sealroom.core.wire.dsse import MAX_ENVELOPE_BYTES
 from sealroom.core.wire.input_list import MAX_INPUT_FILES, MAX_INPUT_LIST_BYTES
@@ -22,6 +23,9 @@ TEMPORARY_SUFFIX = ".tmp"
 INBOX = "inbox"
 INPUTS = "inputs"
 END = "end"
+# The list of the program's files and its provider's signature; both are there before the enclave starts.
+CODE_LIST = "code-list"
+CODE_SIGNATURE = "code-signature"
 END_CANCELLED = b"cancelled"
 END_EXPIRED = b"expired"
 MAX_END_BYTES = 16
@@ -47,6 +51,8 @@ MAX_RESULT_FILES = 4096
 
 MAX_BYTES = {
     END: MAX_END_BYTES,
+    CODE_LIST: MAX_CODE_LIST_BYTES,
+    CODE_SIGNATURE: SIGNATURE_SIZE,
     PUBLIC: PUBLIC_BYTES,
     QUOTE: MAX_QUOTE_BYTES,
     OPENING: MAX_ENVELOPE_BYTES,
