@@ -16,19 +16,19 @@ from sealroom.core.wire.strict_json import JsonValue
 
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 MAX_QUOTE_BYTES = 64 * 1024
-MAX_COLLATERAL_CHARS = 2 * 1024 * 1024
+MAX_COLLATERAL_CHARS = 256 * 1024
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
-MAX_SOURCE_BYTES = 4 * 1024 * 1024
+MAX_SOURCE_BYTES = 1024 * 1024
 MAX_PAL_BYTES = 16 * 1024 * 1024
 SIGSTRUCT_SIZE = 1808
-MAX_COLLATERAL_BYTES = 16 * 1024 * 1024
+MAX_COLLATERAL_BYTES = 4 * 1024 * 1024
 
 _RELEASE = re.compile(r"[0-9A-Za-z.+-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawCollateral:
-    """What Intel publishes about a platform, as received: nine texts, none parsed, none verified.
+    """What Intel publishes about a platform, as received: nine ASCII texts, none parsed, none verified.
 
     Chains are PEM, revocation lists and signatures hexadecimal; `tcb_info` and `qe_identity` are the exact
     JSON texts that Intel signed.
@@ -46,7 +46,10 @@ class RawCollateral:
 
     def __post_init__(self) -> None:
         for name in COLLATERAL_MEMBERS:
-            strict_json.text(getattr(self, name), field=name, max_chars=MAX_COLLATERAL_CHARS)
+            value: str = getattr(self, name)
+            strict_json.text(value, field=name, max_chars=MAX_COLLATERAL_CHARS)
+            if not value.isascii():
+                raise MalformedError(f"{name}: expected ASCII alone")
 
     def to_value(self) -> JsonValue:
         """Return the nine members as a JSON value, to stand inside a bundle."""
@@ -55,14 +58,10 @@ class RawCollateral:
     @classmethod
     def from_value(cls, value: JsonValue) -> "RawCollateral":
         """Read exactly the nine members, in their order."""
-        texts = strict_json.members(value, COLLATERAL_MEMBERS, field="collateral")
-        named = zip(COLLATERAL_MEMBERS, texts, strict=True)
-        return cls(
-            **{
-                name: strict_json.text(text, field=name, max_chars=MAX_COLLATERAL_CHARS)
-                for name, text in named
-            }
-        )
+        values = strict_json.members(value, COLLATERAL_MEMBERS, field="collateral")
+        named = zip(COLLATERAL_MEMBERS, values, strict=True)
+        limit = MAX_COLLATERAL_CHARS
+        return cls(**{name: strict_json.text(text, field=name, max_chars=limit) for name, text in named})
 
     @classmethod
     def from_json(cls, raw: bytes) -> "RawCollateral":

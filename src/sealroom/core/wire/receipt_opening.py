@@ -117,6 +117,9 @@ class Opening:
             raise MalformedError(f"participants: expected at most {_MAX_SLOTS}")
         if len(self.inputs) > MAX_TOTAL_INPUTS:
             raise MalformedError(f"inputs: got {len(self.inputs)}, expected at most {MAX_TOTAL_INPUTS}")
+        providers = [file.provider for file in self.inputs]
+        if providers != sorted(providers):
+            raise MalformedError("inputs: not in the order of the providers")
         if len({(file.provider, file.name) for file in self.inputs}) != len(self.inputs):
             raise MalformedError("inputs: one name of one provider stands twice")
 
