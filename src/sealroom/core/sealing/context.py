@@ -11,11 +11,12 @@ from enum import Enum
 from uuid import UUID
 
 from sealroom.core.sealing.keys import PUBLIC_KEY_SIZE
+from sealroom.core.wire.byte_fields import u16
+from sealroom.core.wire.names import check_file_name, check_path
 
 NO_ENCLAVE = bytes(32)
 NO_OWNER = bytes(32)
 LOG_NAME = "log"
-_MAX_NAME_SIZE = 65_535
 
 
 class Purpose(Enum):
@@ -48,8 +49,7 @@ class Context:
             raise ValueError(f"container context: expected keys of {PUBLIC_KEY_SIZE} octets")
         if (self.enclave != NO_ENCLAVE) != self.purpose.is_of_one_launch:
             raise ValueError("container context: results and logs name an enclave, nothing else does")
-        if not 1 <= len(self.name.encode()) <= _MAX_NAME_SIZE:
-            raise ValueError(f"container name: expected 1 to {_MAX_NAME_SIZE} octets of UTF-8")
+        _check_name(self.purpose, self.name)
 
     @classmethod
     def code(cls, *, computation: UUID, owner_pk: bytes, path: str) -> Context:
@@ -81,14 +81,26 @@ class Context:
 
     def to_bytes(self) -> bytes:
         """Serialise for key derivation: `uuid | purpose | owner_pk | enclave | u16 length | name`."""
-        name = self.name.encode()
+        name = self.name.encode("utf-8")
         return b"".join(
             (
                 self.computation.bytes,
                 bytes([self.purpose.value]),
                 self.owner_pk,
                 self.enclave,
-                len(name).to_bytes(2, "big"),
+                u16(len(name)),
                 name,
             )
         )
+
+
+def _check_name(purpose: Purpose, name: str) -> None:
+    """Refuse, with `MalformedError`, a name that has a second spelling or leaves its folder."""
+    match purpose:
+        case Purpose.CODE | Purpose.SERVICE:
+            check_path(name, field="container path")
+        case Purpose.INPUT | Purpose.RESULT:
+            check_file_name(name, field="container name")
+        case Purpose.LOG:
+            if name != LOG_NAME:
+                raise ValueError(f"container name: a log is named {LOG_NAME}")

@@ -158,7 +158,7 @@ def _check_kind(to: VerifiedEnclave | SimulatedEnclave, insecure_accept_simulate
         case SimulatedEnclave():
             if insecure_accept_simulated != terms.computation:
                 raise PolicyError(
-                    "delivery: the enclave is simulated, which protects nothing, and this computation was not "
+                    "delivery: the enclave is simulated, which protects nothing; this computation was not "
                     "named in insecure_accept_simulated"
                 )
 

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.sealing.words import parse_words
+from sealroom.core.wire.byte_fields import DIGEST_SIZE, check_size, parse_hex
+from sealroom.core.wire.terms import check_computation, parse_computation
 
 SCHEME = "sealroom1"
 TERMS_PREFIX_SIZE = 16
@@ -23,8 +25,6 @@ MAX_LINE_SIZE = 256
 MAX_FILE_SIZE = 1024
 _CHECK_LABEL = b"sealroom/v1/invitation\x00"
 _CHECK_SIZE = 4
-_SHA256_SIZE = 32
-_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _SERVER = re.compile(
     r"https://(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9a-fA-F:]{2,39}\])(?::([1-9][0-9]{0,4}))?"
 )
@@ -40,10 +40,9 @@ class Invitation:
     words: tuple[str, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.terms_prefix) != TERMS_PREFIX_SIZE:
-            raise ValueError(
-                f"terms prefix: expected {TERMS_PREFIX_SIZE} octets, got {len(self.terms_prefix)}"
-            )
+        check_computation(self.computation)
+        check_size(self.terms_prefix, field="invitation terms", size=TERMS_PREFIX_SIZE)
+        parse_words("-".join(self.words))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +55,8 @@ class InvitationFile:
 
     def __post_init__(self) -> None:
         if not _is_server(self.server):
-            raise ValueError("server: expected https://host or https://host:port")
-        if len(self.server_cert_sha256) != _SHA256_SIZE:
-            raise ValueError(
-                f"server certificate: expected {_SHA256_SIZE} octets, got {len(self.server_cert_sha256)}"
-            )
+            raise MalformedError("invitation server: expected https://host or https://host:port")
+        check_size(self.server_cert_sha256, field="invitation server-cert", size=DIGEST_SIZE)
 
 
 def format_invitation(invitation: Invitation) -> str:
@@ -83,10 +79,8 @@ def parse_invitation(line: str) -> Invitation:
     # The checksum first: a slip of the pen is told as one, before any part is judged by itself.
     if check != _check(line[: line.rindex(":")]):
         raise MalformedError("invitation checksum: does not fit the line, a character was lost or changed")
-    if not _UUID4.fullmatch(computation):
-        raise MalformedError("invitation computation: expected a version 4 uuid in lower case")
     return Invitation(
-        computation=UUID(computation),
+        computation=parse_computation(computation),
         terms_prefix=_parse_base32(terms),
         words=parse_words(words),
     )
@@ -110,14 +104,10 @@ def parse_invitation_file(raw: bytes) -> InvitationFile:
         raise MalformedError("invitation file: expected three lines, each ended by a line feed")
     server = _value(lines[1], "server")
     certificate = _value(lines[2], "server-cert")
-    if not _is_server(server):
-        raise MalformedError("invitation file server: expected https://host or https://host:port")
-    if not re.fullmatch("[0-9a-f]{64}", certificate):
-        raise MalformedError("invitation file server-cert: expected 64 hex digits in lower case")
     return InvitationFile(
         invitation=parse_invitation(lines[0]),
         server=server,
-        server_cert_sha256=bytes.fromhex(certificate),
+        server_cert_sha256=parse_hex(certificate, field="invitation server-cert", size=DIGEST_SIZE),
     )
 
 
