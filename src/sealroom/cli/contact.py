@@ -1,0 +1,77 @@
+"""`sealroom contact`: public keys of people you know."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from sealroom.cli.options import Invocation, command_options
+from sealroom.client.contacts import Contact, Contacts
+from sealroom.core.errors import MalformedError
+
+KEY_HEX_DIGITS = 64
+
+
+@click.group("contact")
+def command() -> None:
+    """Keep public keys of people you know.
+
+    A key that you compared with its owner is *pinned*: a verdict then says that this very person takes part.
+    """
+
+
+@command.command("add")
+@click.argument("email")
+@click.argument("public_key")
+@click.option("--replace", is_flag=True, help="Pin another key to an address that is pinned already.")
+@command_options
+def add(invocation: Invocation, email: str, public_key: str, replace: bool) -> None:
+    """Pin PUBLIC_KEY (64 hexadecimal digits, as keygen prints it) to EMAIL."""
+    key = _parse_key(public_key)
+    contact = Contacts(invocation.open_home()).pin(email, key, now=datetime.now(UTC), replace=replace)
+    invocation.console.result(
+        _document(contact), lambda: click.echo(f"pinned {contact.email} to {contact.fingerprint}")
+    )
+
+
+@command.command("list")
+@command_options
+def list_contacts(invocation: Invocation) -> None:
+    """List the contacts of this home."""
+    contacts = Contacts(invocation.open_home()).all()
+    rows = [(c.email, "pinned" if c.pinned else "seen before", c.fingerprint) for c in contacts]
+    invocation.console.result(
+        {"contacts": [_document(contact) for contact in contacts]},
+        lambda: invocation.console.table(("e-mail", "known how", "fingerprint"), rows),
+    )
+
+
+@command.command("remove")
+@click.argument("email")
+@command_options
+def remove(invocation: Invocation, email: str) -> None:
+    """Forget EMAIL and its key."""
+    Contacts(invocation.open_home()).remove(email)
+    invocation.console.result(
+        {"removed": email}, lambda: click.echo(f"removed {invocation.console.foreign(email)}")
+    )
+
+
+def _parse_key(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError as error:
+        raise MalformedError("public key: expected 64 hexadecimal digits") from error
+    if len(text) != KEY_HEX_DIGITS:
+        raise MalformedError(f"public key: got {len(text)} characters, expected {KEY_HEX_DIGITS}")
+    return key
+
+
+def _document(contact: Contact) -> dict[str, object]:
+    return {
+        "email": contact.email,
+        "public_key": contact.public_key.hex(),
+        "fingerprint": contact.fingerprint,
+        "pinned": contact.pinned,
+    }

@@ -1,0 +1,81 @@
+"""`sealroom server`: the operator's command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sealroom.cli.options import Invocation, command_options
+from sealroom.server.config import Listening, ServerConfig
+from sealroom.server.main import run_server
+
+
+@click.command("server")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for database, blobs, launches and the certificate; made if it is missing.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="0: any free one."
+)
+@click.option(
+    "--launcher",
+    type=click.Choice(["simulated"]),
+    default="simulated",
+    show_default=True,
+    help="What starts enclaves.",
+)
+@click.option(
+    "--waiting-deadline",
+    type=click.IntRange(min=1),
+    default=24 * 3600,
+    show_default=True,
+    help="Seconds that an enclave waits for keys before it ends with a signed refusal.",
+)
+@click.option("--database", help="PostgreSQL by URL. Default: SQLite in the data folder.")
+@command_options
+def command(
+    invocation: Invocation,
+    data: Path,
+    host: str,
+    port: int,
+    launcher: str,
+    waiting_deadline: int,
+    database: str | None,
+) -> None:
+    """Run the platform server until it is told to stop (Ctrl-C, SIGTERM).
+
+    It prints its address and the SHA-256 of its certificate, which participants pin. It can be stopped and
+    started at any time: enclaves live on under their supervisors and are found again.
+    """
+    config = ServerConfig(
+        data=data,
+        host=host,
+        port=port,
+        launcher=launcher,
+        waiting_deadline_seconds=waiting_deadline,
+        database_url=database,
+    )
+
+    def announce(listening: Listening) -> None:
+        document = {
+            "url": listening.url,
+            "certificate_sha256": listening.certificate_sha256,
+            "launcher": listening.launcher,
+        }
+        if invocation.console.as_json:
+            click.echo(json.dumps(document))
+        else:
+            click.echo(f"listening on {listening.url}, launcher: {listening.launcher}")
+            click.echo(f"certificate SHA-256: {listening.certificate_sha256}")
+            invocation.console.next_step(
+                f"sealroom account create --server {listening.url} "
+                f"--server-cert {listening.certificate_sha256} --email YOU@EXAMPLE.ORG"
+            )
+
+    run_server(config, announce)
