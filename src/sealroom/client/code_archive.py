@@ -1,0 +1,197 @@
+"""The code archive: what a Code Provider sends, and what everybody else gets to read of it.
+
+Every file but `run.py` and `requirements.txt` leaves home as a container under its own path. Must never: send
+another file in the clear, follow a link out of the folder, or show a file that is not in the signed list.
+Spec: docs/spec/code-list.md, docs/spec/container.md.
+"""
+
+import hashlib
+import os
+import stat
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import IO, BinaryIO
+from uuid import UUID
+
+from sealroom.client.private_files import replacing
+from sealroom.client.transport import STREAM_BYTES, Progress
+from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.sealing.container import seal_stream, sealed_size
+from sealroom.core.sealing.context import Context
+from sealroom.core.sealing.keys import DataKey
+from sealroom.core.wire.bundle import MAX_SOURCE_BYTES
+from sealroom.core.wire.code_list import CLEAR_PATHS, REQUIREMENTS, CodeFile, CodeList
+from sealroom.core.wire.names import check_path
+from sealroom.core.wire.terms import ENTRY
+
+MAX_ARCHIVE_BYTES = 1024 * 1024 * 1024
+_IGNORED_FOLDERS = frozenset({"__pycache__"})
+_IGNORED_ENDINGS = (".pyc",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeOwner:
+    """Whose code it is: the computation, the provider's public key and data key."""
+
+    computation: UUID
+    public_key: bytes
+    data_key: DataKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCode:
+    """The readable part of a code archive, each file equal to its entry in `files`."""
+
+    files: CodeList
+    entry_point: bytes
+    requirements: bytes | None
+
+
+def find_code_files(folder: Path) -> tuple[str, ...]:
+    """Return the relative paths of the files that would be sent, sorted.
+
+    Hidden files, `__pycache__` and `.pyc` files are left out. Raises `MalformedError` for a link, for
+    anything that is neither file nor folder, for a name outside the format, and when `run.py` is missing.
+    """
+    if not folder.is_dir():
+        raise MalformedError(f"code folder: {folder} is not a folder")
+    found = sorted(_walk(folder, ""), key=lambda path: path.encode())
+    if ENTRY not in found:
+        raise MalformedError(f"code folder: {ENTRY} is missing: it runs first, and everybody reads it")
+    _check_requirements(folder, found)
+    return tuple(found)
+
+
+def pack_code(folder: Path, target: Path, owner: CodeOwner, *, progress: Progress | None = None) -> CodeList:
+    """Write the archive of `folder` to `target` and return its list."""
+    paths = find_code_files(folder)
+    listed: list[CodeFile] = []
+    with (
+        replacing(target) as sink,
+        tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for done, path in enumerate(paths):
+            listed.append(_add_file(archive, folder / path, path, owner, target.parent))
+            if progress:
+                progress(path, done + 1, len(paths))
+    return CodeList.from_files(tuple(listed))
+
+
+def read_code(archive: BinaryIO, files: CodeList) -> OpenCode:
+    """Read an archive that a server handed out, and demand that it is exactly `files`.
+
+    Raises `VerificationError` for a missing, added or changed file, `MalformedError` for what is no archive.
+    """
+    clear: dict[str, bytes] = {}
+    missing = {file.path: file for file in files.files}
+    try:
+        with tarfile.open(fileobj=archive, mode="r:") as members:
+            for member in members:
+                listed = missing.pop(member.name, None)
+                if listed is None or not member.isreg() or member.size != listed.size:
+                    raise VerificationError("code archive: holds something that is not in the signed list")
+                content = members.extractfile(member)
+                if content is None:
+                    raise MalformedError("code archive: a file has no content")
+                kept = _check_file(content, listed)
+                if kept is not None:
+                    clear[listed.path] = kept
+    except (tarfile.TarError, EOFError, OverflowError, ValueError, UnicodeError) as error:
+        raise MalformedError("code archive: not a plain tar file") from error
+    if missing:
+        raise VerificationError(f"code archive: {len(missing)} files of the signed list are not in it")
+    return OpenCode(files=files, entry_point=clear[ENTRY], requirements=clear.get(REQUIREMENTS))
+
+
+def _walk(folder: Path, prefix: str) -> list[str]:
+    found: list[str] = []
+    for entry in os.scandir(folder):
+        path = prefix + entry.name
+        if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
+            continue
+        if entry.is_symlink():
+            raise MalformedError(f"code folder: {path} is a link; only files and folders are sent")
+        if entry.is_dir():
+            found += _walk(folder / entry.name, path + "/")
+        elif not entry.is_file():
+            raise MalformedError(f"code folder: {path} is neither a file nor a folder")
+        elif not entry.name.endswith(_IGNORED_ENDINGS):
+            check_path(path, field="code path")
+            found.append(path)
+    return found
+
+
+def _check_requirements(folder: Path, paths: list[str]) -> None:
+    if REQUIREMENTS in paths and _read_source(folder / REQUIREMENTS).strip():
+        raise MalformedError(
+            f"code folder: {REQUIREMENTS} must be absent or empty: packages are not supported yet in this "
+            "release; numpy is part of the simulated runtime, and other modules can stand beside run.py"
+        )
+
+
+def _add_file(
+    archive: tarfile.TarFile, source: Path, path: str, owner: CodeOwner, temporary: Path
+) -> CodeFile:
+    if path in CLEAR_PATHS:
+        return _add_clear(archive, path, _read_source(source))
+    context = Context.code(computation=owner.computation, owner_pk=owner.public_key, path=path)
+    with _open_regular(source) as plain, tempfile.TemporaryFile(dir=temporary) as sealed:
+        size = os.fstat(plain.fileno()).st_size
+        sealed_bytes = seal_stream(plain, sealed, key=owner.data_key, context=context)
+        if sealed_bytes != size:
+            raise MalformedError(f"code folder: {path} changed while it was read")
+        sealed.seek(0)
+        digest = hashlib.file_digest(sealed, "sha256").digest()
+        sealed.seek(0)
+        archive.addfile(_tar_info(path, sealed_size(size)), sealed)
+    return CodeFile(path=path, size=sealed_size(size), sha256=digest)
+
+
+def _add_clear(archive: tarfile.TarFile, path: str, content: bytes) -> CodeFile:
+    archive.addfile(_tar_info(path, len(content)), BytesIO(content))
+    return CodeFile(path=path, size=len(content), sha256=hashlib.sha256(content).digest())
+
+
+def _tar_info(path: str, size: int) -> tarfile.TarInfo:
+    # Nothing of this machine: no owner, no times, no modes but the plainest.
+    info = tarfile.TarInfo(path)
+    info.size = size
+    info.mode = 0o644
+    return info
+
+
+def _read_source(path: Path) -> bytes:
+    with _open_regular(path) as file:
+        content = file.read(MAX_SOURCE_BYTES + 1)
+    if len(content) > MAX_SOURCE_BYTES:
+        raise MalformedError(f"code folder: {path.name} is larger than {MAX_SOURCE_BYTES} bytes")
+    return content
+
+
+def _open_regular(path: Path) -> BufferedReader:
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        file = os.fdopen(os.open(path, flags), "rb")
+    except OSError as error:
+        raise MalformedError(f"code folder: {path.name} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise MalformedError(f"code folder: {path.name} is not a regular file")
+    return file
+
+
+def _check_file(content: IO[bytes], listed: CodeFile) -> bytes | None:
+    keep = listed.path in CLEAR_PATHS
+    if keep and listed.size > MAX_SOURCE_BYTES:
+        raise MalformedError(f"code archive: {listed.path} is larger than {MAX_SOURCE_BYTES} bytes")
+    digest, kept = hashlib.sha256(), bytearray()
+    while chunk := content.read(STREAM_BYTES):
+        digest.update(chunk)
+        if keep:
+            kept += chunk
+    if digest.digest() != listed.sha256:
+        raise VerificationError(f"code archive: {listed.path} is not the file of the signed list")
+    return bytes(kept) if keep else None

@@ -1,0 +1,269 @@
+"""Sealing a Data Provider's files at home, uploading them resumably, and fixing the commitment.
+
+Constant memory for any size. Must never: upload a byte that was not sealed, upload before the journal knows
+what, or say done before the commitment is recorded.
+Spec: docs/spec/input-list.md, docs/spec/commitment.md, docs/spec/container.md.
+"""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+from sealroom.client.journal import Journal
+from sealroom.client.json_values import JsonObject
+from sealroom.client.private_files import read_bounded, replacing, write_private
+from sealroom.client.store import ComputationFolder
+from sealroom.client.transport import STREAM_BYTES, FileBody, Progress, Request, Transport
+from sealroom.core.errors import MalformedError, TransportError, VerificationError
+from sealroom.core.sealing.commitment import input_commitment
+from sealroom.core.sealing.container import seal_stream
+from sealroom.core.sealing.context import Context
+from sealroom.core.wire.input_list import InputFile
+from sealroom.core.wire.names import check_file_name
+from sealroom.core.wire.participants import Role
+
+_ATTEMPTS_WITHOUT_PROGRESS = 6
+_MAX_NOTE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSender:
+    """Everything that sending one participant's inputs of one computation needs."""
+
+    transport: Transport
+    journal: Journal
+    folder: ComputationFolder
+    public_key: bytes
+
+    @property
+    def computation(self) -> UUID:
+        """The computation's UUID."""
+        return self.folder.computation
+
+    def send(self, path: Path, *, name: str | None = None, progress: Progress | None = None) -> InputFile:
+        """Seal one file and upload it, going on where an interrupted attempt stopped.
+
+        A second file under the same name takes the first one's place, until the list is final.
+        """
+        name = path.name if name is None else name
+        check_file_name(name, field="input name")
+        if self.journal.commitment(self.computation) is not None:
+            raise VerificationError("inputs: the list was said to be done, and is final")
+        sealed = self._sealed(path, name, progress)
+        known = {file.name: file for file in self.journal.uploads(self.computation).files}.get(name)
+        if known != sealed:
+            self._drop_remote(name)
+            self.journal.note_upload(self.computation, sealed)
+        self._upload(sealed, progress)
+        return sealed
+
+    def remove(self, name: str) -> None:
+        """Take a file back, here and at the server."""
+        self.journal.forget_upload(self.computation, name)
+        self._drop_remote(name)
+        self._drop_staged(name)
+
+    def done(self, *, progress: Progress | None = None) -> bytes:
+        """Fix the list of inputs as it is, tell the server, and return the commitment.
+
+        Unfinished uploads are finished first. No files at all is a list, too. Afterwards the list is final.
+        """
+        inputs = self.journal.uploads(self.computation)
+        if self.journal.commitment(self.computation) is None:
+            for file in inputs.files:
+                self._upload(file, progress)
+        commitment = input_commitment(inputs, computation=self.computation, sender_pk=self.public_key)
+        self.journal.note_commitment(self.computation, commitment, inputs)
+        body = {"files": [{"name": f.name, "size": f.size, "sha256": f.sha256.hex()} for f in inputs.files]}
+        self.transport.post_json(f"/computations/{self.computation}/data/done", body)
+        for file in inputs.files:
+            self._drop_staged(file.name)
+        return commitment
+
+    def _sealed(self, path: Path, name: str, progress: Progress | None) -> InputFile:
+        """Return the staged container of `path`, sealing it unless just that content is staged already."""
+        with _open_input(path) as source:
+            plain_sha256 = _digest(source, f"reading {name}", progress)
+            staged = self._staged(name, plain_sha256)
+            if staged is not None:
+                return staged
+            source.seek(0)
+            return self._seal(source, name, plain_sha256, progress)
+
+    def _seal(self, source: BinaryIO, name: str, plain_sha256: bytes, progress: Progress | None) -> InputFile:
+        context = Context.input(computation=self.computation, owner_pk=self.public_key, name=name)
+        key = self.folder.data_key(Role.DATA_PROVIDER)
+        target = self.folder.sealed_input(name)
+        watched = _Watched(source, f"sealing {name}", progress)
+        with replacing(target) as sink:
+            hashed = _Hashing(sink)
+            seal_stream(watched, hashed, key=key, context=context)
+        if watched.digest() != plain_sha256:
+            self._drop_staged(name)
+            raise VerificationError(f"input {name}: changed while it was sealed; send it again")
+        file = InputFile(name=name, size=hashed.size, sha256=hashed.digest())
+        note = {"plain_sha256": plain_sha256.hex(), "sha256": file.sha256.hex(), "size": file.size}
+        write_private(target.with_suffix(".json"), json.dumps(note, sort_keys=True).encode())
+        return file
+
+    def _staged(self, name: str, plain_sha256: bytes) -> InputFile | None:
+        target = self.folder.sealed_input(name)
+        try:
+            raw = read_bounded(target.with_suffix(".json"), max_bytes=_MAX_NOTE_BYTES, what="staging note")
+        except FileNotFoundError:
+            return None
+        note = JsonObject.from_bytes(raw, what="staging note")
+        file = InputFile(name=name, size=note.number("size"), sha256=note.hexadecimal("sha256", length=32))
+        same = note.hexadecimal("plain_sha256", length=32) == plain_sha256
+        # The note is written after the file, and a new file is under its name before a new note.
+        if not same or not target.exists():
+            return None
+        with target.open("rb") as sealed:
+            intact = hashlib.file_digest(sealed, "sha256").digest() == file.sha256
+        return file if intact else None
+
+    def _upload(self, file: InputFile, progress: Progress | None) -> None:
+        """Upload a staged container from where the server stands; raises `TransportError` when stuck."""
+        upload, received = self._announce(file)
+        path = self.folder.sealed_input(file.name)
+        stuck = 0
+        while received < file.size:
+            if not path.exists():
+                raise MalformedError(f"input {file.name}: its sealed form is gone; send the file again")
+            try:
+                self._put(upload, FileBody(path=path, offset=received, progress=progress, label=file.name))
+            except TransportError as error:
+                if error.code not in (None, "upload_offset", "upload_busy"):
+                    raise
+                if stuck >= _ATTEMPTS_WITHOUT_PROGRESS:
+                    raise
+            before, received = received, self._received(upload)
+            stuck = 0 if received > before else stuck + 1
+            if stuck > _ATTEMPTS_WITHOUT_PROGRESS:
+                raise TransportError(f"input {file.name}: the server takes no more of it")
+        if progress:
+            progress(file.name, file.size, file.size)
+
+    def _announce(self, file: InputFile) -> tuple[str, int]:
+        answer = self.transport.post_json(
+            f"/computations/{self.computation}/data",
+            {"name": file.name, "size": file.size, "sha256": file.sha256.hex()},
+        )
+        return _upload_name(answer.text("upload")), answer.number("received")
+
+    def _put(self, upload: str, body: FileBody) -> None:
+        self.transport.send(
+            Request(
+                method="PUT",
+                path=f"/computations/{self.computation}/data/{upload}",
+                params={"offset": body.offset},
+                content=body,
+                retry=False,
+            )
+        )
+
+    def _received(self, upload: str) -> int:
+        return self.transport.get_json(f"/computations/{self.computation}/data/{upload}").number("received")
+
+    def _drop_remote(self, name: str) -> None:
+        """Delete this participant's upload under a name, whatever it holds; nothing is fine too."""
+        data = self.transport.get_json(f"/computations/{self.computation}/data")
+        for provider in data.items("providers"):
+            if provider.optional("uploads", provider.items) is None:
+                continue  # another provider's: their uploads are not shown
+            for upload in provider.items("uploads"):
+                if upload.text("name") == name:
+                    where = f"/computations/{self.computation}/data/{_upload_name(upload.text('upload'))}"
+                    self.transport.send(Request(method="DELETE", path=where))
+
+    def _drop_staged(self, name: str) -> None:
+        target = self.folder.sealed_input(name)
+        for path in (target.with_suffix(".json"), target):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+
+def inputs_of(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the files that `paths` name, folders replaced by their files, in a stable order."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(entry for entry in path.iterdir() if entry.is_file() and entry.name[0] != ".")
+        else:
+            found.append(path)
+    return tuple(found)
+
+
+class _Watched:
+    """A source that tells how far it was read, and what it held."""
+
+    def __init__(self, source: BinaryIO, label: str, progress: Progress | None) -> None:
+        self._source = source
+        self._label = label
+        self._progress = progress
+        self._total = os.fstat(source.fileno()).st_size
+        self._done = 0
+        self._digest = hashlib.sha256()
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """Read into `buffer`, as the container asks for it."""
+        count = self._source.readinto(buffer)  # type: ignore[attr-defined]
+        self._digest.update(memoryview(buffer)[:count])
+        self._done += count
+        if self._progress:
+            self._progress(self._label, self._done, max(self._total, self._done))
+        return int(count)
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of what was read."""
+        return self._digest.digest()
+
+
+class _Hashing:
+    """A sink that hashes and counts what passes through it."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:
+        """Write and hash."""
+        self._digest.update(data)
+        self.size += len(data)
+        return self._sink.write(data)
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of what was written."""
+        return self._digest.digest()
+
+
+def _open_input(path: Path) -> BinaryIO:
+    if not path.is_file():
+        raise MalformedError(f"input {path}: not a file")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise MalformedError(f"input {path}: cannot be read: {error.strerror}") from error
+
+
+def _digest(source: BinaryIO, label: str, progress: Progress | None) -> bytes:
+    digest, done, total = hashlib.sha256(), 0, os.fstat(source.fileno()).st_size
+    while chunk := source.read(STREAM_BYTES):
+        digest.update(chunk)
+        done += len(chunk)
+        if progress:
+            progress(label, done, max(total, done))
+    return digest.digest()
+
+
+def _upload_name(text: str) -> str:
+    # It becomes part of an address, so it must not be able to lead to another one.
+    if not 1 <= len(text) <= 128 or not text.isascii() or not text.replace("-", "").isalnum():
+        raise MalformedError("upload: the server's name for it is not one")
+    return text

@@ -1,0 +1,80 @@
+"""Files that only their owner may read, and that are either whole or not there.
+
+Must never: leave a half-written file under its final name, create a secret with a wider mode and narrow it
+afterwards, or follow a link that somebody put in its place.
+Spec: docs/spec/contacts.md, docs/spec/journal.md.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from sealroom.core.errors import MalformedError
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def make_private_folder(path: Path) -> None:
+    """Create `path` and its missing parents, the last one readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Open a new file that takes the place of `path` when the block ends without an error.
+
+    The content is flushed to the disk before the rename, and the folder after it.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    descriptor = os.open(temporary, _NEW, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    flush_folder(path.parent)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, mode 0600, whole or not at all."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def read_bounded(path: Path, *, max_bytes: int, what: str) -> bytes:
+    """Read a whole file of at most `max_bytes`, or raise `MalformedError`; `FileNotFoundError` passes."""
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise MalformedError(f"{what}: cannot be opened: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise MalformedError(f"{what}: cannot be read: {error.strerror}") from error
+    if len(content) > max_bytes:
+        raise MalformedError(f"{what}: larger than {max_bytes} bytes")
+    return content
+
+
+def flush_folder(path: Path) -> None:
+    """Make renames inside `path` durable, where the system lets a folder be flushed."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
