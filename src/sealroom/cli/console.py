@@ -57,7 +57,9 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*columns, box=SIMPLE_HEAD, title=title, title_justify="left")
+        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*(Text(visible(cell)) for cell in row))
         RichConsole().print(table)

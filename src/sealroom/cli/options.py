@@ -17,7 +17,7 @@ from sealroom.client.home import Home
 from sealroom.client.identity import identity_has_passphrase, load_identity
 from sealroom.core.sealing.keys import SigningKey
 
-PASSPHRASE_VARIABLE = "SEALROOM_PASSPHRASE"
+PASSPHRASE_VARIABLE = "SEALROOM_PASSPHRASE"  # noqa: S105 - the variable's name, not its value
 
 P = ParamSpec("P")
 R = TypeVar("R")
