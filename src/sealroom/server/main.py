@@ -1,0 +1,132 @@
+"""Start the server: open the data folder, listen over TLS, say where, and stop cleanly when told to.
+
+Logs nothing about requests: tokens, bodies and names of computations stay out of the operator's terminal.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from sealroom.core.wire.terms import Tee
+from sealroom.server.app import create_app
+from sealroom.server.blobs import BlobStore
+from sealroom.server.config import Announce, Listening, ServerConfig
+from sealroom.server.platform import Platform
+from sealroom.server.store import open_store
+from sealroom.server.tls import ServerCertificate, load_or_make_certificate
+
+_SECRET_SIZE = 32
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def run_server(config: ServerConfig, announce: Announce) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` is called once, when connections are accepted.
+
+    Raises `OSError` when the address cannot be had or the data folder cannot be written.
+    """
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    certificate = load_or_make_certificate(config.data / "tls", host=config.host)
+    platform = open_platform(config)
+    listener = _listen(config.host, config.port)
+    try:
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        listening = Listening(
+            url=f"https://{shown}:{port}", certificate_sha256=certificate.sha256, launcher=config.launcher
+        )
+        _serve(platform, certificate, listener, lambda: announce(listening))
+    finally:
+        listener.close()
+        platform.store.close()
+
+
+def open_platform(config: ServerConfig) -> Platform:
+    """Open database and blobs in the data folder; a second server on the same folder is not supported."""
+    return Platform(
+        config=config,
+        store=open_store(config.url),
+        blobs=BlobStore(config.data / "blobs"),
+        tee=Tee.SIMULATED,
+        secret=_load_or_make_secret(config.data / "token-secret"),
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, telling when it listens and leaving signals to us."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn would raise the signal again afterwards, and a clean stop would look like a crash.
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOPPING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _serve(
+    platform: Platform, certificate: ServerCertificate, listener: socket.socket, started: Callable[[], None]
+) -> None:
+    config = uvicorn.Config(
+        create_app(platform),
+        ssl_certfile=str(certificate.certificate),
+        ssl_keyfile=str(certificate.key),
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = _Server(config, started)
+    asyncio.run(server.serve(sockets=[listener]))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _load_or_make_secret(path: Path) -> bytes:
+    try:
+        secret = path.read_bytes()
+    except FileNotFoundError:
+        secret = secrets.token_bytes(_SECRET_SIZE)
+        temporary = path.with_suffix(".tmp")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    if len(secret) != _SECRET_SIZE:
+        raise ValueError(f"{path.name}: got {len(secret)} bytes, expected {_SECRET_SIZE}")
+    return secret
