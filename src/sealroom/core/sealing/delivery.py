@@ -150,6 +150,9 @@ def _split(statement: Statement, plain: SecretBuffer) -> OpenedDelivery:
 
 
 def _check_kind(to: VerifiedEnclave | SimulatedEnclave, insecure_accept_simulated: UUID | None) -> None:
+    # Python checks no types at run time, and this one stands between a key and whoever asks for it.
+    if not isinstance(to, VerifiedEnclave | SimulatedEnclave):
+        raise TypeError(f"delivery: expected a verified enclave, got {type(to).__name__}")
     terms = to.arguments.terms
     match to:
         case VerifiedEnclave():
