@@ -144,8 +144,12 @@ def issue(
     now: datetime,
     ca_path_length: int | None = None,
     sgx_extension: bytes | None = None,
+    usage: x509.KeyUsage | None = None,
 ) -> Holder:
-    """Make a key and its certificate, signed by `issuer` or by itself; a CA when it has a path length."""
+    """Make a key and its certificate, signed by `issuer` or by itself; a CA when it has a path length.
+
+    `usage` is for tests that need a certificate with other rights than its kind has.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _name(name)
     signer = key if issuer is None else issuer.key
@@ -165,7 +169,7 @@ def issue(
         )
         .add_extension(_distribution_points(), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(_key_usage(is_ca=is_ca), critical=True)
+        .add_extension(key_usage(is_ca=is_ca) if usage is None else usage, critical=True)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=ca_path_length), critical=True)
     )
     if sgx_extension is not None:
@@ -201,7 +205,8 @@ def _distribution_points() -> x509.CRLDistributionPoints:
     return x509.CRLDistributionPoints([point])
 
 
-def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
+def key_usage(*, is_ca: bool, crl_sign: bool | None = None) -> x509.KeyUsage:
+    """Return the key usage of a CA or of an end entity; `crl_sign` overrides what its kind has."""
     return x509.KeyUsage(
         digital_signature=not is_ca,
         content_commitment=not is_ca,
@@ -209,7 +214,7 @@ def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=is_ca,
-        crl_sign=is_ca,
+        crl_sign=is_ca if crl_sign is None else crl_sign,
         encipher_only=False,
         decipher_only=False,
     )

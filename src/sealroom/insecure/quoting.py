@@ -91,14 +91,14 @@ class QuotingEnclave:
         self, pki: SimulationPki, *, qe_body: ReportBody | None = None, qe_auth: bytes = bytes(32)
     ) -> None:
         self._pki = pki
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.attestation_key = ec.generate_private_key(ec.SECP256R1())
         self._qe_auth = qe_auth
         self._qe_body = QE_BODY if qe_body is None else qe_body
 
     def quote(self, body: ReportBody) -> bytes:
         """Return a version 3 quote over `body`, with the PCK chain inside."""
         signed = self._header() + body.to_bytes()
-        key = self._key.public_key().public_bytes(
+        key = self.attestation_key.public_key().public_bytes(
             serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
         )[1:]
         binding = hashlib.sha256(key + self._qe_auth).digest() + bytes(32)
@@ -122,7 +122,7 @@ class QuotingEnclave:
         return _HEADER.pack(3, 2, 0, QE_SVN, self._pki.tcb.pce_svn, SIMULATION_QE_VENDOR_ID, bytes(20))
 
     def _sign(self, message: bytes) -> bytes:
-        r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(hashes.SHA256())))
+        r, s = decode_dss_signature(self.attestation_key.sign(message, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 

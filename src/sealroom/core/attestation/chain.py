@@ -12,7 +12,7 @@ from datetime import datetime
 from sealroom.core.attestation.certificates import Certificate, parse_certificate
 from sealroom.core.attestation.pem import parse_pem
 from sealroom.core.attestation.signatures import verify_der_signature
-from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.errors import MalformedError, SealroomError, VerificationError
 
 ROOT_NAME = "SGX Root CA"
 
@@ -58,7 +58,9 @@ def order_chain(certificates: tuple[Certificate, ...], *, name: str) -> Certific
     return CertificateChain(certificates=tuple(reversed(ordered)))
 
 
-def verify_chain(chain: CertificateChain, *, now: datetime, name: str) -> None:
+def verify_chain(
+    chain: CertificateChain, *, now: datetime, name: str, stale: type[SealroomError] = VerificationError
+) -> None:
     """Verify every link of `chain` up to its root, which must have signed itself.
 
     1. The root has the root's name. 2. Every issuer may sign certificates, at that depth. 3. Every
@@ -75,7 +77,7 @@ def verify_chain(chain: CertificateChain, *, now: datetime, name: str) -> None:
             issuer.public_key, message=certificate.tbs, signature=certificate.signature, name=label
         )
     for certificate in chain.certificates:
-        check_valid_at(certificate, now=now, name=name)
+        check_valid_at(certificate, now=now, name=name, stale=stale)
 
 
 def _check_may_issue(issuer: Certificate, *, depth: int, name: str) -> None:
@@ -86,10 +88,10 @@ def _check_may_issue(issuer: Certificate, *, depth: int, name: str) -> None:
         raise VerificationError(f"{name}: path below {issuer.common_name!r} is longer than {limit}")
 
 
-def check_valid_at(certificate: Certificate, *, now: datetime, name: str) -> None:
-    """Refuse a certificate outside its validity at `now`."""
+def check_valid_at(certificate: Certificate, *, now: datetime, name: str, stale: type[SealroomError]) -> None:
+    """Raise `stale` for a certificate outside its validity at `now`."""
     if not certificate.not_before <= now <= certificate.not_after:
-        raise VerificationError(
+        raise stale(
             f"{name}: certificate {certificate.common_name!r} is valid from "
             f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}, not at {now:%Y-%m-%d}"
         )

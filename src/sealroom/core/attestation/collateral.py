@@ -1,0 +1,204 @@
+"""From the nine members as received to documents that are believed: chains, revocation, signatures, dates.
+
+Independent of any quote, so that one verified set serves many quotes while it is fresh. What a document
+*means* for a platform: `tcb.py`. Specification: docs/spec/collateral.md.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+
+from sealroom.core.attestation.certificates import Certificate
+from sealroom.core.attestation.chain import CertificateChain, parse_chain, verify_chain
+from sealroom.core.attestation.crl import Crl, check_fresh, parse_crl, verify_crl
+from sealroom.core.attestation.document import SignedDocument, open_document, parse_hex
+from sealroom.core.attestation.pck import PckCa, VerifiedPck
+from sealroom.core.attestation.qe_identity import QeIdentity, read_qe_identity
+from sealroom.core.attestation.signatures import RAW_SIGNATURE_BYTES
+from sealroom.core.attestation.tcb_info import TcbInfo, read_tcb_info
+from sealroom.core.errors import CollateralError, MalformedError, VerificationError
+from sealroom.core.wire.bundle import RawCollateral
+
+TCB_SIGNING_NAME = "SGX TCB Signing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collateral:
+    """The nine members, parsed as far as is needed to verify them; nothing believed."""
+
+    pck_crl_chain: CertificateChain
+    root_crl: Crl
+    pck_crl: Crl
+    tcb_info: SignedDocument
+    qe_identity: SignedDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedCollateral:
+    """Collateral that verified at `verified_at` and does from `valid_from` to `valid_until`."""
+
+    root_key: bytes
+    root_crl: Crl
+    pck_crl: Crl
+    tcb_info: TcbInfo
+    qe_identity: QeIdentity
+    verified_at: datetime
+    valid_from: datetime
+    valid_until: datetime
+
+    @property
+    def issued_at(self) -> datetime:
+        """When the older of the two documents was issued: what a maximum age is counted from."""
+        return min(self.tcb_info.issued.issue_date, self.qe_identity.issued.issue_date)
+
+
+def parse_collateral(raw: RawCollateral) -> Collateral:
+    """Read the nine members of `raw`, leaving the two documents unread until their signatures verified."""
+    return Collateral(
+        pck_crl_chain=_chain(raw.pck_crl_issuer_chain, "pck crl issuer chain"),
+        root_crl=parse_crl(parse_hex(raw.root_ca_crl, size=None, field="root_ca_crl"), name="root crl"),
+        pck_crl=parse_crl(parse_hex(raw.pck_crl, size=None, field="pck_crl"), name="pck crl"),
+        tcb_info=_document(raw.tcb_info, raw.tcb_info_signature, raw.tcb_info_issuer_chain, "tcb info"),
+        qe_identity=_document(
+            raw.qe_identity, raw.qe_identity_signature, raw.qe_identity_issuer_chain, "qe identity"
+        ),
+    )
+
+
+def verify_collateral(collateral: Collateral, *, root_key: bytes, now: datetime) -> VerifiedCollateral:
+    """Verify everything in `collateral` at `now`, under the root key that the quote's PCK chain ends in.
+
+    1. Root CRL. 2. PCK CRL. 3. TCB info. 4. QE identity. Raises `CollateralError` for what is stale and
+    `VerificationError` for what is not believed.
+    """
+    root_crl = verify_root_crl(collateral, root_key=root_key, now=now)
+    pck_crl = verify_pck_crl(collateral, root_crl=root_crl, root_key=root_key, now=now)
+    tcb_info = verify_tcb_info(collateral, root_crl=root_crl, root_key=root_key, now=now)
+    qe_identity = verify_qe_identity(collateral, root_crl=root_crl, root_key=root_key, now=now)
+    starts, ends = _windows(collateral, tcb_info, qe_identity)
+    return VerifiedCollateral(
+        root_key=root_key,
+        root_crl=root_crl,
+        pck_crl=pck_crl,
+        tcb_info=tcb_info,
+        qe_identity=qe_identity,
+        verified_at=now,
+        valid_from=max(starts),
+        valid_until=min(ends),
+    )
+
+
+def verify_root_crl(collateral: Collateral, *, root_key: bytes, now: datetime) -> Crl:
+    """Verify the root's revocation list: by the root that ends the PCK CRL's issuer chain."""
+    _verify_chain(collateral.pck_crl_chain, root_key=root_key, now=now, name="pck crl issuer chain")
+    return verify_crl(collateral.root_crl, signer=collateral.pck_crl_chain.root, now=now, name="root crl")
+
+
+def verify_pck_crl(collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime) -> Crl:
+    """Verify the PCK CA's revocation list; its issuer must be a PCK CA that is not revoked."""
+    _verify_chain(collateral.pck_crl_chain, root_key=root_key, now=now, name="pck crl issuer chain")
+    ca = collateral.pck_crl_chain.leaf
+    if not any(name.value in ca.common_name for name in PckCa):
+        raise VerificationError(f"pck crl issuer chain: {ca.common_name!r} is not a PCK CA")
+    _check_serial(ca, root_crl, "pck crl issuer")
+    return verify_crl(collateral.pck_crl, signer=ca, now=now, name="pck crl")
+
+
+def verify_tcb_info(collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime) -> TcbInfo:
+    """Verify the TCB info's signer, signature and dates, and read it."""
+    document = collateral.tcb_info
+    _verify_signer(
+        document.chain, root_crl=root_crl, root_key=root_key, now=now, name="tcb info issuer chain"
+    )
+    tcb_info = read_tcb_info(open_document(document, name="tcb info"))
+    check_fresh(tcb_info.issued.issue_date, tcb_info.issued.next_update, now=now, name="tcb info")
+    return tcb_info
+
+
+def verify_qe_identity(
+    collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime
+) -> QeIdentity:
+    """Verify the QE identity's signer, signature and dates, and read it."""
+    document = collateral.qe_identity
+    _verify_signer(
+        document.chain, root_crl=root_crl, root_key=root_key, now=now, name="qe identity issuer chain"
+    )
+    identity = read_qe_identity(open_document(document, name="qe identity"))
+    check_fresh(identity.issued.issue_date, identity.issued.next_update, now=now, name="qe identity")
+    return identity
+
+
+def check_not_revoked(pck: VerifiedPck, *, root_crl: Crl, pck_crl: Crl) -> None:
+    """Refuse a revoked PCK CA or PCK certificate; both lists must have been verified."""
+    if pck_crl.issuer != pck.leaf.issuer:
+        raise VerificationError(
+            f"pck crl: not the list of the CA that issued the PCK certificate ({pck.issuer.value})"
+        )
+    _check_serial(pck.ca, root_crl, "pck ca")
+    _check_serial(pck.leaf, pck_crl, "pck certificate")
+
+
+def _check_serial(certificate: Certificate, crl: Crl, name: str) -> None:
+    if certificate.serial in crl.revoked:
+        raise VerificationError(f"{name}: certificate {certificate.serial:x} is revoked")
+
+
+def _verify_signer(
+    chain: CertificateChain, *, root_crl: Crl, root_key: bytes, now: datetime, name: str
+) -> None:
+    _verify_chain(chain, root_key=root_key, now=now, name=name)
+    leaf = chain.leaf
+    if TCB_SIGNING_NAME not in leaf.common_name:
+        raise VerificationError(f"{name}: signer is called {leaf.common_name!r}, not {TCB_SIGNING_NAME}")
+    if not leaf.rights.signs_documents:
+        raise VerificationError(f"{name}: {leaf.common_name!r} is a CA or may not sign")
+    _check_serial(leaf, root_crl, name)
+
+
+def _verify_chain(chain: CertificateChain, *, root_key: bytes, now: datetime, name: str) -> None:
+    # Compared with the root of the quote's own chain: documents of another root say nothing about it.
+    if not hmac.compare_digest(chain.root.public_key, root_key):
+        raise VerificationError(f"{name}: ends in another root key than the quote's certificates")
+    verify_chain(chain, now=now, name=name, stale=CollateralError)
+
+
+def _chain(pem: str, name: str) -> CertificateChain:
+    try:
+        raw = pem.encode("ascii")
+    except UnicodeEncodeError as exc:
+        raise MalformedError(f"{name}: not ASCII") from exc
+    return parse_chain(raw, length=2, name=name)
+
+
+def _document(text: str, signature: str, chain: str, name: str) -> SignedDocument:
+    try:
+        raw = text.encode("ascii")
+    except UnicodeEncodeError as exc:
+        raise MalformedError(f"{name}: not ASCII") from exc
+    return SignedDocument(
+        raw=raw,
+        signature=parse_hex(signature, size=RAW_SIGNATURE_BYTES, field=f"{name} signature"),
+        chain=_chain(chain, f"{name} issuer chain"),
+    )
+
+
+def _windows(
+    collateral: Collateral, tcb_info: TcbInfo, qe_identity: QeIdentity
+) -> tuple[list[datetime], list[datetime]]:
+    chains = (collateral.pck_crl_chain, collateral.tcb_info.chain, collateral.qe_identity.chain)
+    certificates = [certificate for chain in chains for certificate in chain.certificates]
+    crls = (collateral.root_crl, collateral.pck_crl)
+    documents = (tcb_info.issued, qe_identity.issued)
+    starts = [
+        *(certificate.not_before for certificate in certificates),
+        *(crl.this_update for crl in crls),
+        *(issued.issue_date for issued in documents),
+    ]
+    ends = [
+        *(certificate.not_after for certificate in certificates),
+        *(crl.next_update for crl in crls),
+        *(issued.next_update for issued in documents),
+    ]
+    return starts, ends
