@@ -1,0 +1,136 @@
+"""Writes a verdict down while a verification goes on.
+
+One check is recorded once. Whatever the verification never came to stands in the verdict as not reached, with
+the reason: so a step that returns early hides nothing.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sealroom.core.errors import CollateralError, MalformedError, PolicyError, VerificationError
+from sealroom.core.evidence.catalogue import GROUPS
+from sealroom.core.evidence.check_text import CheckText, GroupText
+from sealroom.core.evidence.verdict import Blame, Check, CheckGroup, Outcome, worst
+from sealroom.core.wire.foreign_text import visible
+
+_T = TypeVar("_T")
+
+_TEXTS = {check.name: check for group in GROUPS for check in group.checks}
+_SOURCES = {
+    check.name: f"docs/spec/verification.md, {chapter}.{section}"
+    for chapter, group in enumerate(GROUPS, 1)
+    for section, check in enumerate(group.checks, 1)
+}
+_MAX_OBSERVED = 2000
+
+
+class Record:
+    """The checks that were made so far."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Check] = {}
+
+    def check(
+        self,
+        name: str,
+        step: Callable[[], _T],
+        observed: Callable[[_T], str] | str,
+        *,
+        required: str | None = None,
+    ) -> _T | None:
+        """Make one check: it passed if `step` returns, and its value is returned; else `None` is.
+
+        Every step returns something, at least `True`; `None` is the answer of a failed one.
+        """
+        try:
+            value = step()
+        except (MalformedError, VerificationError, CollateralError) as exc:
+            self._add(name, Outcome.FAILED, str(exc), required=required, blame=_blame(exc, _TEXTS[name]))
+            return None
+        text = observed if isinstance(observed, str) else observed(value)
+        self._add(name, Outcome.PASSED, text, required=required)
+        return value
+
+    def simulated(self, name: str, observed: str) -> None:
+        """Record a check that only a real enclave can pass."""
+        self._add(name, Outcome.SIMULATED, observed)
+
+    def not_reached(self, name: str, because: str) -> None:
+        """Record why a check could not be made, where it is not that an earlier one failed."""
+        self._add(name, Outcome.NOT_REACHED, "", because=because)
+
+    def parts(self, name: str, parts: tuple[Check, ...], observed: str) -> None:
+        """Record a check that is made of others."""
+        text = _TEXTS[name]
+        outcome = worst(part.outcome for part in parts)
+        blame = next((part.blame for part in parts if part.blame is not None), None)
+        self._checks[name] = _check(text, outcome, observed, parts=parts, blame=blame)
+
+    def passed(self, name: str) -> bool:
+        """Whether that check was made and passed."""
+        return name in self._checks and self._checks[name].outcome is Outcome.PASSED
+
+    def groups(self) -> tuple[CheckGroup, ...]:
+        """Return all checks of the catalogue in its order, those that were not made as not reached."""
+        return tuple(self._group(group) for group in GROUPS)
+
+    def _group(self, group: GroupText) -> CheckGroup:
+        parts = tuple(self._checks.get(text.name) or self._missing(text, group) for text in group.checks)
+        return CheckGroup(name=group.name, title=group.title, parts=parts)
+
+    def _missing(self, text: CheckText, group: GroupText) -> Check:
+        own = [check for check in group.checks if check.name in self._checks]
+        failed = [c.name for c in own if self._checks[c.name].outcome is Outcome.FAILED]
+        failed += [name for name, check in self._checks.items() if check.outcome is Outcome.FAILED]
+        because = f"{failed[0]} failed" if failed else "an earlier check was not reached"
+        return _check(text, Outcome.NOT_REACHED, "", because=because)
+
+    def _add(
+        self,
+        name: str,
+        outcome: Outcome,
+        observed: str,
+        *,
+        required: str | None = None,
+        because: str | None = None,
+        blame: Blame | None = None,
+    ) -> None:
+        if name in self._checks:
+            raise RuntimeError(f"{name}: recorded twice")
+        self._checks[name] = _check(
+            _TEXTS[name], outcome, observed, required=required, because=because, blame=blame
+        )
+
+
+def _check(
+    text: CheckText,
+    outcome: Outcome,
+    observed: str,
+    *,
+    required: str | None = None,
+    because: str | None = None,
+    blame: Blame | None = None,
+    parts: tuple[Check, ...] = (),
+) -> Check:
+    return Check(
+        name=text.name,
+        title=text.title,
+        outcome=outcome,
+        observed=visible(observed[:_MAX_OBSERVED]),
+        required=text.required if required is None else required,
+        meaning=text.meaning,
+        remedy=text.remedy,
+        source=_SOURCES[text.name],
+        because=because,
+        blame=blame,
+        parts=parts,
+    )
+
+
+def _blame(exc: Exception, text: CheckText) -> Blame:
+    if isinstance(exc, PolicyError):
+        return Blame.POLICY
+    if isinstance(exc, CollateralError):
+        return Blame.COLLATERAL
+    # A form that cannot be read is the evidence's fault, and not Intel's, where the evidence is being read.
+    return text.blame
