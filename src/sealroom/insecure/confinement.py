@@ -1,0 +1,123 @@
+"""What a child process does to itself between fork and exec: limits, namespaces, the tie to its parent.
+
+What for: these hold whether or not bubblewrap is there, and cannot be taken off by what runs afterwards.
+
+Must never: let the program start when one of its steps failed.
+Spec page: docs/spec/launch-folder.md, "The sandbox".
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import struct
+from dataclasses import dataclass
+
+from sealroom.core.wire.terms import Limits
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
+
+_CLONE_NEWUTS = 0x04000000
+_CLONE_NEWIPC = 0x08000000
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_ISOLATION = _CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS
+
+# Interpreter, numpy and the stacks of its threads are address space that the program did not ask for.
+_MEMORY_ALLOWANCE = 1 << 30
+_FILE_ALLOWANCE = 64 << 20
+_SECONDS_ALLOWANCE = 600
+_MAX_OPEN_FILES = 4096
+_BYTES_A_FILTER_STEP = 8
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """The steps: `limits` are (resource, value) pairs, `isolate` unshares network, IPC and host name.
+
+    `no_new_privileges` is for a program that is started without bubblewrap, which sees to it itself.
+    """
+
+    limits: tuple[tuple[int, int], ...]
+    no_new_privileges: bool = False
+    isolate: bool = False
+    seccomp: bytes | None = None
+
+    def apply(self) -> None:
+        """Confine this process, a freshly forked child; raises `OSError` where the kernel refuses."""
+        die_with_parent()
+        for kind, value in self.limits:
+            _limit(kind, value)
+        if self.isolate and _libc.unshare(_ISOLATION) != 0:
+            raise _last_error("unshare")
+        if self.no_new_privileges:
+            _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        if self.seccomp is not None:
+            _install_filter(self.seccomp)
+
+
+def resource_limits(limits: Limits) -> tuple[tuple[int, int], ...]:
+    """Return the limits of the process for the budgets that the participants agreed to."""
+    seconds = limits.max_seconds * (os.cpu_count() or 1) + _SECONDS_ALLOWANCE
+    return (
+        (resource.RLIMIT_AS, limits.max_memory + _MEMORY_ALLOWANCE),
+        (resource.RLIMIT_CPU, seconds),
+        # Containers and padded logs are larger than what they hold.
+        (resource.RLIMIT_FSIZE, 2 * (limits.max_output_bytes + limits.max_log_bytes) + _FILE_ALLOWANCE),
+        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    )
+
+
+def die_with_parent(expected_parent: int | None = None) -> None:
+    """Have the kernel kill this process when its parent dies.
+
+    `expected_parent` is checked after the tie is made, because the parent may have died before it: then this
+    process ends here.
+    """
+    parent = os.getppid() if expected_parent is None else expected_parent
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def can_unshare() -> bool:
+    """Try, in a child that ends at once, whether this account may make the namespaces."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _libc.unshare(_ISOLATION) == 0 else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _limit(kind: int, value: int) -> None:
+    """Lower one limit; a host that allows less already is left as it is."""
+    _, hard = resource.getrlimit(kind)
+    ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    # What does not fit the kernel's type is as good as no limit.
+    if ceiling < 1 << 63:
+        resource.setrlimit(kind, (ceiling, ceiling))
+
+
+def _install_filter(program: bytes) -> None:
+    steps = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: unsigned short len; struct sock_filter *filter;
+    header = ctypes.create_string_buffer(
+        struct.pack("@HP", len(program) // _BYTES_A_FILTER_STEP, ctypes.addressof(steps))
+    )
+    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
+
+
+def _prctl(option: int, value: int, pointer: int = 0) -> None:
+    arguments = (ctypes.c_ulong(value), ctypes.c_ulong(pointer), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    if _libc.prctl(option, *arguments) != 0:
+        raise _last_error("prctl")
+
+
+def _last_error(call: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{call}: {os.strerror(number)}")

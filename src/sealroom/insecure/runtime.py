@@ -1,0 +1,179 @@
+"""The runtime of the simulated enclave: this machine's own Python, as a tree with exactly what is measured.
+
+What for: the enclave must see the interpreter, the standard library, PyNaCl, numpy and the shared libraries
+that they load, and nothing else of the host. The files are copied once into a store that all launches share.
+
+Must never: put a file into the tree that is not in the list it returns, or read one through a name that a
+program inside could have made. Spec page: docs/spec/launch-folder.md, "The runtime".
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+# Not needed inside: tests, other people's packages, installers, and what draws windows.
+_SKIPPED_FOLDERS = frozenset(
+    {
+        "__pycache__", "test", "tests", "site-packages", "dist-packages", "ensurepip", "idlelib", "lib2to3",
+        "tkinter", "turtledemo", "distutils", "pydoc_data", "venv", "curses",
+    }
+)  # fmt: skip
+_SKIPPED_EXTENSIONS = (
+    "_tkinter.", "_curses", "readline.", "nis.", "_dbm.", "_gdbm.", "_test", "_xxtestfuzz.", "xxlimited",
+    "_ctypes_test.",
+)  # fmt: skip
+_PACKAGES = ("nacl", "numpy", "numpy.libs")
+_NATIVE_MODULE = "_cffi_backend"
+_SUFFIXES = (".py", ".so")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeFile:
+    """One measured file of the runtime: its path below `runtime/`, and where the host keeps it."""
+
+    path: str
+    host_path: Path
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A staged tree, and its files in the order of their paths."""
+
+    root: Path
+    files: tuple[RuntimeFile, ...]
+
+
+def stage_runtime(store: Path) -> Runtime:
+    """Copy this interpreter's runtime below `store`, unless the very same one is there, and list it.
+
+    The tree is named by the digest of its files, so an upgraded host gets a new tree and a running enclave
+    keeps its own. Raises `RuntimeError` when a part of the runtime is missing on this machine.
+    """
+    sources = dict(sorted(_sources()))
+    digests = {path: _sha256(source) for path, source in sources.items()}
+    root = store / _tree_name(digests)
+    if not root.is_dir():
+        _copy_tree(sources, root)
+    files = tuple(
+        RuntimeFile(path=path, host_path=root / path, sha256=digest) for path, digest in digests.items()
+    )
+    return Runtime(root=root, files=files)
+
+
+def _sources() -> Iterator[tuple[str, Path]]:
+    """Yield (path below `runtime/`, file of this machine), each path once."""
+    executable = _interpreter()
+    yield "bin/python3", executable
+    libraries = {executable}
+    for path, source in (*_standard_library(), *_packages()):
+        if source.suffix != ".py":
+            libraries.add(source)
+        yield path, source
+    for library in sorted(_shared_libraries(libraries)):
+        yield f"lib/{library.name}", library
+
+
+def _interpreter() -> Path:
+    # A venv's python is a link to the real one, or with `--copies` a copy that says whose.
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    return Path(base).resolve()
+
+
+def _standard_library() -> Iterator[tuple[str, Path]]:
+    target = PurePosixPath(sys.platlibdir) / _PYTHON
+    pure = Path(sysconfig.get_path("stdlib", vars={"base": sys.base_prefix})).resolve()
+    yield from _tree(pure, target)
+    native = Path(sysconfig.get_path("platstdlib", vars={"platbase": sys.base_prefix})).resolve()
+    if native != pure and not native.is_relative_to(Path(sys.prefix).resolve()):
+        yield from _tree(native / "lib-dynload", target / "lib-dynload")
+
+
+def _packages() -> Iterator[tuple[str, Path]]:
+    target = PurePosixPath(sys.platlibdir) / _PYTHON / "site-packages"
+    for name in _PACKAGES:
+        folder = _installed(name)
+        if folder is not None:
+            yield from _tree(folder, target / name)
+    module = _installed(f"{_NATIVE_MODULE}{sysconfig.get_config_var('EXT_SUFFIX')}")
+    if module is None or _installed("nacl") is None:
+        raise RuntimeError("runtime: PyNaCl is not installed in this environment")
+    yield str(target / module.name), module
+
+
+def _installed(name: str) -> Path | None:
+    for place in (sysconfig.get_path("platlib"), sysconfig.get_path("purelib"), *sys.path):
+        candidate = Path(place) / name
+        if place and candidate.exists():
+            return candidate.resolve()
+    return None
+
+
+def _tree(folder: Path, target: PurePosixPath) -> Iterator[tuple[str, Path]]:
+    for current, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if not _skipped_folder(name))
+        below = PurePosixPath(Path(current).relative_to(folder).as_posix())
+        for name in sorted(files):
+            if (name.endswith(_SUFFIXES) or ".so." in name) and not name.startswith(_SKIPPED_EXTENSIONS):
+                yield str(target / below / name), (Path(current) / name).resolve()
+
+
+def _skipped_folder(name: str) -> bool:
+    return name in _SKIPPED_FOLDERS or name.startswith("config-")
+
+
+def _shared_libraries(binaries: set[Path]) -> set[Path]:
+    """Return the libraries of the host that `binaries` load, the dynamic loader among them."""
+    ldd = shutil.which("ldd")
+    if ldd is None:
+        raise RuntimeError("runtime: the program ldd is missing (Debian: libc-bin)")
+    command = [ldd, *map(str, sorted(binaries))]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - fixed program
+    own = {binary.name for binary in binaries}
+    found: set[Path] = set()
+    for line in listing.splitlines():
+        if not line.startswith("\t") or "not found" in line:
+            continue
+        path = next((word for word in line.split() if word.startswith("/")), None)
+        # Keep the name that programs ask for: it is often a link to a longer one.
+        if path is not None and Path(path).name not in own:
+            found.add(Path(path))
+    return found
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _tree_name(digests: dict[str, bytes]) -> str:
+    listing = hashlib.sha256(b"sealroom/v1/simulated-runtime\0")
+    for path, digest in digests.items():
+        listing.update(path.encode() + b"\0" + digest)
+    return listing.hexdigest()[:32]
+
+
+def _copy_tree(sources: dict[str, Path], root: Path) -> None:
+    """Copy into a folder beside `root`, then rename: a tree that is there is whole."""
+    partial = root.with_name(f"{root.name}.{os.getpid()}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    for path, source in sources.items():
+        copy = partial / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+        copy.chmod(0o555 if path.startswith("bin/") or ".so" in source.name else 0o444)
+    try:
+        partial.rename(root)
+    except OSError:
+        # Another launch was faster with the very same tree.
+        shutil.rmtree(partial)
+        if not root.is_dir():
+            raise

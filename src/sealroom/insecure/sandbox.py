@@ -1,0 +1,240 @@
+"""The sandbox of the simulated enclave: what this machine offers to hold a program that nobody could read.
+
+What for: the program inside gets the files of its manifest, a spool, scratch memory, and nothing else.
+bubblewrap gives all of it. Without bubblewrap there is less, and the list of protections says exactly what.
+
+Must never: claim a protection that was not tried on this machine just before.
+Spec page: docs/spec/launch-folder.md, "The sandbox".
+"""
+
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Self
+
+from sealroom.core.wire.spool import INBOX, INPUTS
+from sealroom.insecure.confinement import Confinement, can_unshare, resource_limits
+from sealroom.insecure.launch_folder import CheckedLaunch
+from sealroom.insecure.seccomp import filter_for
+
+INSIDE = "/sealroom"
+DEVICE_NAME = "attestation"
+
+# Written by the host, read by the enclave.
+_READ_ONLY_IN_SPOOL = (INBOX, INPUTS)
+_PROBE_SECONDS = 20
+_ELF_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
+_PT_INTERP = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """One protection: its name, whether it is on for this enclave, and what it does or why it is off."""
+
+    name: str
+    on: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """How one enclave is started. `tool` is bubblewrap and its arguments, empty without it."""
+
+    launch: CheckedLaunch
+    tool: tuple[str, ...]
+    confinement: Confinement
+    seccomp: bytes | None
+    protections: tuple[Protection, ...]
+
+    def start(self, *, console: int) -> subprocess.Popen[bytes]:
+        """Start the enclave's interpreter with its measured arguments; what it prints goes to `console`.
+
+        The caller must not have started threads: the child confines itself between fork and exec.
+        """
+        with _Command(self.tool, self.seccomp) as command:
+            return subprocess.Popen(  # noqa: S603 - fixed program, measured arguments
+                (*command.words, *self._program()),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                cwd="/",
+                env=self._environment(),
+                pass_fds=command.descriptors,
+                start_new_session=not self.tool,
+                preexec_fn=self.confinement.apply,
+            )
+
+    def _program(self) -> tuple[str, ...]:
+        # The first measured string is a bare name, by which an interpreter without PATH finds no library.
+        if self.tool:
+            return (self.launch.interpreter, *self.launch.argv[1:])
+        outside = _outside(self.launch)
+        return tuple(_map_path(text, outside) for text in (self.launch.interpreter, *self.launch.argv[1:]))
+
+    def _environment(self) -> dict[str, str]:
+        if self.tool:
+            # The sandbox clears what it was started with, and sets the manifest's own values.
+            return {}
+        outside = _outside(self.launch)
+        return {
+            key: ":".join(_map_path(part, outside) for part in value.split(":"))
+            for key, value in self.launch.environment.items()
+        }
+
+
+def choose_sandbox(launch: CheckedLaunch) -> Sandbox:
+    """Return the strongest sandbox that works on this machine, each candidate tried before it is chosen."""
+    limits = resource_limits(launch.arguments.terms.limits)
+    seccomp = filter_for()
+    bubblewrap = shutil.which("bwrap")
+    reason = "bubblewrap is not installed" if bubblewrap is None else "bubblewrap does not work here"
+    for with_proc, with_size in product((True, False), repeat=2) if bubblewrap else ():
+        tool = _bubblewrap(str(bubblewrap), launch, with_proc=with_proc, with_size=with_size)
+        if _works(tool, launch, seccomp):
+            return Sandbox(
+                launch=launch,
+                tool=tool,
+                confinement=Confinement(limits=limits),
+                seccomp=seccomp,
+                protections=tuple(_protections_of_bubblewrap(seccomp)),
+            )
+    isolated = can_unshare()
+    return Sandbox(
+        launch=launch,
+        tool=(),
+        confinement=Confinement(limits=limits, no_new_privileges=True, isolate=isolated, seccomp=seccomp),
+        seccomp=seccomp,
+        protections=tuple(_protections_without(reason, seccomp, isolated=isolated)),
+    )
+
+
+def _bubblewrap(program: str, launch: CheckedLaunch, *, with_proc: bool, with_size: bool) -> tuple[str, ...]:
+    """Return the command; inside containers there may be no /proc to mount, and old versions know no size."""
+    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    command += ["--cap-drop", "ALL"]
+    for key, value in launch.environment.items():
+        command += ["--setenv", key, value]
+    command += ["--dev", "/dev", *(("--proc", "/proc") if with_proc else ())]
+    memory = str(launch.arguments.terms.limits.max_memory)
+    for path in launch.scratch:
+        command += [*(("--size", memory) if with_size else ()), "--tmpfs", path]
+    for mount in launch.mounts:
+        command += ["--bind" if mount.writable else "--ro-bind", str(mount.host_path), mount.inside]
+        for name in _READ_ONLY_IN_SPOOL if mount.writable else ():
+            if (mount.host_path / name).is_dir():
+                command += ["--ro-bind", str(mount.host_path / name), f"{mount.inside}/{name}"]
+    device = launch.folder / DEVICE_NAME
+    command += ["--ro-bind", str(device), f"{INSIDE}/{DEVICE_NAME}"]
+    loader = _loader_of(launch.runtime / "bin" / "python3")
+    if loader is not None:
+        command += ["--ro-bind", str(launch.runtime / "lib" / Path(loader).name), loader]
+    return (*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/")
+
+
+def _works(tool: tuple[str, ...], launch: CheckedLaunch, seccomp: bytes | None) -> bool:
+    """Start the interpreter once inside, doing nothing."""
+    try:
+        with _Command(tool, seccomp) as command:
+            tried = subprocess.run(  # noqa: S603 - fixed program
+                (*command.words, launch.interpreter, "-I", "-S", "-B", "-c", "pass"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                pass_fds=command.descriptors,
+                timeout=_PROBE_SECONDS,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return tried.returncode == 0
+
+
+def _protections_of_bubblewrap(seccomp: bytes | None) -> Iterator[Protection]:
+    yield Protection(name="no-network", on=True, detail="a network namespace with nothing in it")
+    yield Protection(name="private-files", on=True, detail="sees the manifest's files, the spool, /tmp")
+    yield Protection(name="private-processes", on=True, detail="a process namespace of its own")
+    yield Protection(name="no-capabilities", on=True, detail="all capabilities dropped")
+    yield from _protections_everywhere(seccomp)
+
+
+def _protections_without(reason: str, seccomp: bytes | None, *, isolated: bool) -> Iterator[Protection]:
+    network = "a network namespace with nothing in it" if isolated else "namespaces cannot be made here"
+    yield Protection(name="no-network", on=isolated, detail=network)
+    yield Protection(name="private-files", on=False, detail=f"{reason}: sees what the server's account sees")
+    yield Protection(name="private-processes", on=False, detail=f"{reason}: sees the machine's processes")
+    capabilities = "a user namespace without rights outside" if isolated else "namespaces cannot be made here"
+    yield Protection(name="no-capabilities", on=isolated, detail=capabilities)
+    yield from _protections_everywhere(seccomp)
+
+
+def _protections_everywhere(seccomp: bytes | None) -> Iterator[Protection]:
+    calls = "threads and local sockets, no new processes" if seccomp else "no table for this processor"
+    yield Protection(name="system-calls", on=seccomp is not None, detail=calls)
+    yield Protection(name="resource-limits", on=True, detail="memory, time, file size, open files, no core")
+    yield Protection(name="minimal-environment", on=True, detail="the variables of the manifest alone")
+    yield Protection(name="ends-with-supervisor", on=True, detail="killed by the kernel when its parent dies")
+
+
+def _outside(launch: CheckedLaunch) -> Mapping[str, str]:
+    """Map what the manifest mounts to where it lies on this machine, for a program that sees the machine."""
+    return {mount.inside: str(mount.host_path) for mount in launch.mounts}
+
+
+def _map_path(text: str, outside: Mapping[str, str]) -> str:
+    for inside, host_path in outside.items():
+        if text == inside or text.startswith(f"{inside}/"):
+            return host_path + text[len(inside) :]
+    return text
+
+
+def _loader_of(program: Path) -> str | None:
+    """Return the path under which an ELF program asks for its dynamic loader, `None` for a static one."""
+    with program.open("rb") as file:
+        header = file.read(64)
+        (table,) = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        file.seek(table)
+        rows = file.read(size * count)
+        for index in range(count):
+            kind, _, offset, _, _, length, _, _ = _ELF_PROGRAM_HEADER.unpack_from(rows, index * size)
+            if kind == _PT_INTERP:
+                file.seek(offset)
+                return file.read(length).rstrip(b"\0").decode()
+    return None
+
+
+class _Command:
+    """The words that start bubblewrap, in a `with` block that holds the descriptors they name.
+
+    Its arguments go by descriptor: its command line can be read inside, and names no path of the host.
+    """
+
+    def __init__(self, tool: tuple[str, ...], seccomp: bytes | None) -> None:
+        self.words: tuple[str, ...] = ()
+        self.descriptors: tuple[int, ...] = ()
+        if tool:
+            program, *arguments = tool
+            if seccomp is not None:
+                arguments += ["--seccomp", str(self._hold(seccomp))]
+            listed = b"".join(argument.encode() + b"\0" for argument in arguments)
+            self.words = (program, "--args", str(self._hold(listed)))
+
+    def _hold(self, content: bytes) -> int:
+        descriptor = os.memfd_create("sandbox", os.MFD_CLOEXEC)
+        self.descriptors += (descriptor,)
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)

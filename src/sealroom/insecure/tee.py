@@ -1,0 +1,139 @@
+"""The simulated TEE, one process an enclave. Started by module name alone, by whoever launches enclaves.
+
+    python -m sealroom.insecure.tee FOLDER --state STATE --prepare
+    python -m sealroom.insecure.tee FOLDER --state STATE
+
+`STATE` is a folder that all launches of one server share: the throw-away PKI, and copies of runtimes.
+
+The first form writes what only this TEE knows, before there is a manifest: the PAL and the list of the
+runtime's files. The second starts the enclave, serves its attestation device and ends with its exit code.
+
+Must never: be mistaken for a TEE. Its quotes end in a root that the machine's operator made and keeps.
+Spec page: docs/spec/launch-folder.md, "The simulated TEE".
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sealroom.core.errors import SealroomError
+from sealroom.core.measurement.template import RUNTIME_FOLDER
+from sealroom.insecure.attester import Attester
+from sealroom.insecure.confinement import die_with_parent
+from sealroom.insecure.device import AttestationDevice
+from sealroom.insecure.launch_folder import PAL_NAME, RUNTIME_NAME, check_launch_folder
+from sealroom.insecure.runtime import stage_runtime
+from sealroom.insecure.sandbox import DEVICE_NAME, choose_sandbox
+from sealroom.insecure.synthetic_pal import synthetic_pal
+
+COLLATERAL_PATH = "collateral.json"
+PROTECTIONS_PATH = "host/protections.json"
+CONSOLE_PATH = "host/console.log"
+
+_RUNTIMES = "runtimes"
+_EXIT_NOT_STARTED = 125
+_MAX_CONSOLE_BYTES = 64 * 1024
+_BANNER = """\
+=====================================================================
+  SIMULATED ENCLAVE: it protects nothing from this machine's operator
+=====================================================================
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepare or run one launch; returns the exit code: the enclave's own, or 125 when it was not started."""
+    parser = argparse.ArgumentParser(prog="python -m sealroom.insecure.tee", description=_BANNER)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the launch folder")
+    parser.add_argument("--state", type=Path, required=True, help="folder of the PKI and of runtimes")
+    parser.add_argument(
+        "--prepare", action="store_true", help="write PAL and list of runtime files, then end"
+    )
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.prepare:
+            prepare(chosen.folder, state=chosen.state)
+            return 0
+        die_with_parent(chosen.parent)
+        return run(chosen.folder, state=chosen.state)
+    except (SealroomError, OSError, RuntimeError) as exc:
+        print(f"simulated TEE: {exc}", file=sys.stderr)
+        return _EXIT_NOT_STARTED
+
+
+def prepare(folder: Path, *, state: Path) -> None:
+    """Write the PAL and the list of the runtime's files into a launch folder."""
+    store = state.resolve() / _RUNTIMES
+    store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runtime = stage_runtime(store)
+    rows = [
+        [f"{RUNTIME_FOLDER}/{file.path}", str(file.host_path), file.sha256.hex()] for file in runtime.files
+    ]
+    _write_new(folder / PAL_NAME, synthetic_pal())
+    _write_new(folder / RUNTIME_NAME, json.dumps(rows).encode())
+
+
+def run(folder: Path, *, state: Path) -> int:
+    """Check the folder, start the enclave, serve its device, and return its exit code."""
+    print(_BANNER, file=sys.stderr)
+    launch = check_launch_folder(folder.resolve())
+    attester = Attester(mrenclave=launch.mrenclave, state=state, now=datetime.now(UTC))
+    _write_new(folder / COLLATERAL_PATH, attester.collateral_json())
+    device = AttestationDevice(
+        launch.folder / DEVICE_NAME,
+        target_info=attester.target_info(),
+        make_report=attester.report,
+        make_quote=attester.quote,
+    )
+    device.create()
+    sandbox = choose_sandbox(launch)
+    rows = [dataclasses.asdict(protection) for protection in sandbox.protections]
+    _write_new(folder / PROTECTIONS_PATH, json.dumps(rows, indent=1).encode())
+    console, inlet = os.pipe()
+    enclave = sandbox.start(console=inlet)
+    os.close(inlet)
+    # Threads only now: a process with threads must not fork.
+    device.serve()
+    keeper = threading.Thread(target=_keep_console, args=(console, folder / CONSOLE_PATH), daemon=True)
+    keeper.start()
+    code = _exit_code(enclave)
+    keeper.join(timeout=1)
+    return code
+
+
+def _exit_code(enclave: subprocess.Popen[bytes]) -> int:
+    code = enclave.wait()
+    # As a shell would say it: killed by a signal.
+    return code if code >= 0 else 128 - code
+
+
+def _keep_console(console: int, path: Path) -> None:
+    """Keep the start of what reaches the host's console, for the operator; the rest is read and dropped.
+
+    The enclave redirects its descriptors before it lets foreign code run, so nothing of a program is here.
+    """
+    left = _MAX_CONSOLE_BYTES
+    with os.fdopen(console, "rb", buffering=0) as source, path.open("xb", buffering=0) as kept:
+        while part := source.read(4096):
+            kept.write(part[:left])
+            left -= min(left, len(part))
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that was not there, whole or not at all."""
+    partial = path.with_name(f"{path.name}.tmp")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    partial.rename(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""The spool as the host may touch it: what lies in there was written by code that nobody here could read.
+
+A program inside can put links, pipes and folders where files are expected. So every part of a path is opened
+from its folder's descriptor without following links, and only bounded regular files are read.
+
+Must never: follow a link, block on a pipe, or make a name from anything but `core.wire.spool`.
+Spec page: docs/spec/spool.md.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from sealroom.core.errors import MalformedError
+from sealroom.core.wire.spool import ANSWERS, END, INBOX, INPUTS, RESULTS, TEMPORARY_SUFFIX
+
+SPOOL_FOLDER = "spool"
+
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_AS_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_AS_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Spool:
+    """One spool, by its folder. Names are those of `core.wire.spool`, with `/` between their parts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, *, providers: int, consumers: int) -> None:
+        """Make the empty folders, for that many Data Providers and Result Consumers."""
+        self._folder.mkdir(mode=_FOLDER_MODE)
+        names = [INBOX, ANSWERS, INPUTS, RESULTS]
+        names += [f"{INPUTS}/{index}" for index in range(providers)]
+        names += [f"{RESULTS}/{index}" for index in range(consumers)]
+        for name in names:
+            (self._folder / name).mkdir(mode=_FOLDER_MODE)
+
+    def is_there(self) -> bool:
+        """Say whether the spool is still a folder."""
+        try:
+            return stat.S_ISDIR(self._folder.lstat().st_mode)
+        except FileNotFoundError:
+            return False
+
+    def has(self, name: str) -> bool:
+        """Say whether something has that name, whatever it is."""
+        try:
+            with self._parent(name) as (folder, last):
+                os.stat(last, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read(self, name: str, *, max_bytes: int) -> bytes | None:
+        """Return the content of a file, `None` where there is none.
+
+        Raises `MalformedError` for more than `max_bytes` and for anything that is not a regular file.
+        """
+        source = self.open(name)
+        if source is None:
+            return None
+        with source:
+            content = source.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise MalformedError(f"spool: {name}: larger than {max_bytes} bytes")
+        return content
+
+    def open(self, name: str) -> BinaryIO | None:
+        """Open a regular file for reading, `None` where there is none; refuses what `read` refuses."""
+        try:
+            with self._parent(name) as (folder, last):
+                descriptor = os.open(last, _AS_FILE, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            # ELOOP for a link, ENXIO for a socket.
+            raise MalformedError(f"spool: {name}: not a regular file") from exc
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise MalformedError(f"spool: {name}: not a regular file")
+        return os.fdopen(descriptor, "rb")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file for the enclave: under a temporary name, then renamed."""
+        self.write_from(name, lambda file: file.write(content))
+
+    def write_from(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
+        """Write a file whose content `fill` puts into the file object it is given."""
+        with self._parent(name) as (folder, last):
+            # A name that nobody inside could have taken before.
+            temporary = f"{last}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+            with os.fdopen(os.open(temporary, _AS_NEW, _FILE_MODE, dir_fd=folder), "wb") as file:
+                fill(file)
+            os.rename(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def ask_to_end(self, content: bytes) -> None:
+        """Write `end`, unless it is there: the first word counts."""
+        if not self.has(END):
+            self.write(END, content)
+
+    @contextmanager
+    def _parent(self, name: str) -> Iterator[tuple[int, str]]:
+        """Open the folder of `name`, part by part; refuses a part that is a link or a file."""
+        *parents, last = name.split("/")
+        folder = os.open(self._folder, _AS_FOLDER)
+        try:
+            for part in parents:
+                inner = self._enter(folder, part, name)
+                os.close(folder)
+                folder = inner
+            yield folder, last
+        finally:
+            os.close(folder)
+
+    def _enter(self, folder: int, part: str, name: str) -> int:
+        try:
+            return os.open(part, _AS_FOLDER, dir_fd=folder)
+        except FileNotFoundError:
+            raise
+        except OSError as exc:
+            raise MalformedError(f"spool: {name}: {part} is not a folder") from exc
