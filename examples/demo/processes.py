@@ -1,4 +1,4 @@
-"""The processes of the demonstration: started with a clean environment, spoken to in JSON lines, all stopped."""
+"""The processes of the demonstration: started with a clean environment, heard in JSON lines, all stopped."""
 
 from __future__ import annotations
 
