@@ -1,0 +1,1 @@
+"""Who this enclave is: its keys, its own report, its quote."""

@@ -1,0 +1,95 @@
+"""Running `run.py`: the first foreign line of the process, and how its end is read.
+
+Everything secret that is not for this run alone was wiped before. What the program does to end itself
+(return, exception, `sys.exit`, `os._exit`) becomes one of three outcomes and at most a built-in name, a file
+and a line.
+Must never let a message, a class name or an exit code out. Spec: docs/spec/enclave-session.md, "Outcome".
+"""
+
+from __future__ import annotations
+
+import os
+import posix
+import sys
+import threading
+from types import TracebackType
+from typing import NoReturn
+
+from sealroom.core.wire.receipt_closing import Outcome
+from sealroom.core.wire.terms import ENTRY
+from sealroom.enclave.failure import places_of_frame, places_of_traceback, public_failure
+from sealroom.enclave.importer import Importer, main_module
+from sealroom.enclave.outputs import OutputLimitError
+from sealroom.enclave.running import Ending, Run
+
+
+def run_program(run: Run, importer: Importer) -> NoReturn:
+    """Run the entry point to its end and finish the run; never returns."""
+    _replace_exit(run, importer)
+    importer.install()
+    sys.argv = [ENTRY]
+    module = main_module(importer)
+    sys.modules["__main__"] = module
+    try:
+        exec(importer.load_code(ENTRY), vars(module))  # noqa: S102 - this is the program
+        ending = Ending(outcome=Outcome.SUCCEEDED)
+    except BaseException as exc:
+        ending = _read_ending(exc, importer)
+    _join_threads()
+    run.finish(ending)
+
+
+def _read_ending(error: BaseException, importer: Importer) -> Ending:
+    kind, traceback = type(error), error.__traceback__
+    if kind is SystemExit and _means_success(error.code):  # type: ignore[attr-defined]
+        return Ending(outcome=Outcome.SUCCEEDED)
+    _print_error(error, traceback)
+    if kind in (OutputLimitError, MemoryError):
+        return Ending(outcome=Outcome.LIMIT)
+    places = places_of_traceback(traceback)
+    failure = public_failure(kind, places, lines_of=importer.lines_of)
+    return Ending(outcome=Outcome.FAILED, failure=failure)
+
+
+def _means_success(code: object) -> bool:
+    return code is None or (type(code) is int and code == 0)
+
+
+def _print_error(error: BaseException, traceback: TracebackType | None) -> None:
+    """Print what Python itself would, into the captured log."""
+    try:
+        sys.excepthook(type(error), error, _without_own_frames(traceback))
+        sys.stderr.flush()
+    except BaseException:  # noqa: S110 - the program may have replaced anything that prints
+        pass
+
+
+def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _replace_exit(run: Run, importer: Importer) -> None:
+    """Make `os._exit` end the run as `sys.exit` would: with a closing, and without its status."""
+
+    def leave(status: int) -> NoReturn:
+        if _means_success(status):
+            run.finish(Ending(outcome=Outcome.SUCCEEDED))
+        places = places_of_frame(sys._getframe(1))  # noqa: SLF001 - the caller's place
+        failure = public_failure(SystemExit, places, lines_of=importer.lines_of)
+        run.finish(Ending(outcome=Outcome.FAILED, failure=failure))
+
+    # `os` took its name from `posix`; a program may use either.
+    for module in (os, posix):
+        vars(module)["_exit"] = leave
+
+
+def _join_threads() -> None:
+    """Wait for threads as Python does at its end: a program may leave its work to them."""
+    own = threading.current_thread()
+    while True:
+        others = [thread for thread in threading.enumerate() if thread is not own and not thread.daemon]
+        if not others:
+            return
+        others[0].join()

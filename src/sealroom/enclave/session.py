@@ -1,0 +1,196 @@
+"""One enclave from start to end, as a numbered list.
+
+Must never sign both an opening and a refusal, run anything foreign before the keys are wiped, or print
+anything that depends on a secret. Spec: docs/spec/enclave-session.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from sealroom.core.errors import SealroomError, VerificationError
+from sealroom.core.sealing.enclave_keys import BoxKey, IdentityKey
+from sealroom.core.sealing.receipt import sign_refusal
+from sealroom.core.wire import spool as names
+from sealroom.core.wire.arguments import Arguments, arguments_from_items
+from sealroom.core.wire.delivery import RefusalReason
+from sealroom.core.wire.participants import Role
+from sealroom.core.wire.receipt import Refusal
+from sealroom.core.wire.receipt_closing import Outcome
+from sealroom.core.wire.report_data import report_data
+from sealroom.core.wire.spool import PublicKeys
+from sealroom.core.wire.terms import DeliveryForm
+from sealroom.enclave import program_api
+from sealroom.enclave.admission import Self, Slots
+from sealroom.enclave.committed_inputs import CommittedInput, check_inputs
+from sealroom.enclave.identity.attestation import attest, device_folder
+from sealroom.enclave.importer import Importer
+from sealroom.enclave.inputs import Input
+from sealroom.enclave.limits import Deadline
+from sealroom.enclave.log_capture import LogCapture
+from sealroom.enclave.messages import HostFolder
+from sealroom.enclave.opening import Opened, open_receipt
+from sealroom.enclave.outputs import Outputs
+from sealroom.enclave.program import run_program
+from sealroom.enclave.program_code import ProgramCode, check_code
+from sealroom.enclave.refusal import ComputationRefusedError
+from sealroom.enclave.running import Ending, Run
+from sealroom.enclave.waiting import check_not_ended, wait_for_deliveries
+
+EXIT_REFUSED = 1
+EXIT_BROKEN = 2
+
+_SPOOL = "spool"
+_CODE = "code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Enclave:
+    """An enclave that published who it is, and waits."""
+
+    base: Path
+    spool: HostFolder
+    own: Self
+    identity_key: IdentityKey
+    box_key: BoxKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """All that a run needs; every key that opens more is gone."""
+
+    opened: Opened
+    inputs: tuple[CommittedInput, ...]
+    code: ProgramCode
+
+
+def run_session(base: Path, items: Sequence[str]) -> int:
+    """Run the enclave whose launch folder is `base`, with the measured `items`.
+
+    1. Read the arguments, and refuse what this release does not do.
+    2. Make the identity key and the box key, and bind both to this enclave's report.
+    3. Publish quote and public keys.
+    4. Admit deliveries until every slot is full.
+    5. Check once: words, data keys, inputs, code.
+    6. Derive the keys of the run, sign the opening, wipe everything else.
+    7. Redirect the descriptors, start the clock, install the import hook.
+    8. Run the program; seal its results and its log; sign the closing.
+
+    Returns an exit code when no program ran: a run that was opened ends the process itself.
+    """
+    try:
+        arguments = _read_arguments(items)
+        enclave = _publish(base, arguments)
+        ready = _admit(enclave)
+    except (SealroomError, OSError) as exc:
+        print(f"enclave: {exc}", file=sys.stderr)
+        return EXIT_BROKEN
+    if ready is None:
+        return EXIT_REFUSED
+    return _run(enclave, ready)
+
+
+def _read_arguments(items: Sequence[str]) -> Arguments:
+    arguments = arguments_from_items(items)
+    if arguments.terms.delivery is not DeliveryForm.V1:
+        raise VerificationError("arguments: delivery=legacy is not in this release")
+    return arguments
+
+
+def _publish(base: Path, arguments: Arguments) -> _Enclave:
+    """Do steps 2 and 3."""
+    identity_key, box_key, spool = IdentityKey.generate(), BoxKey.generate(), HostFolder(base / _SPOOL)
+    public = PublicKeys(identity_pk=identity_key.public_key, box_pk=box_key.public_key)
+    bound = report_data(identity_pk=public.identity_pk, box_pk=public.box_pk)
+    tee = arguments.terms.tee
+    identity = attest(device_folder(tee, base), tee=tee, report_data=bound)
+    spool.write(names.QUOTE, identity.raw_quote)
+    spool.write(names.PUBLIC, public.to_bytes())
+    own = Self(
+        arguments=arguments,
+        mrenclave=identity.mrenclave,
+        identity_pk=public.identity_pk,
+        box_pk=public.box_pk,
+    )
+    return _Enclave(base=base, spool=spool, own=own, identity_key=identity_key, box_key=box_key)
+
+
+def _admit(enclave: _Enclave) -> _Ready | None:
+    """Do steps 4 to 6; return `None` when the computation was refused, and the refusal signed."""
+    slots = Slots(enclave.own, box_key=enclave.box_key)
+    try:
+        wait_for_deliveries(enclave.spool, slots)
+        slots.check_keys()
+        inputs, code = _check_files(enclave, slots)
+        check_not_ended(enclave.spool)
+        opened = open_receipt(
+            enclave.own, slots, inputs, identity_key=enclave.identity_key, box_key=enclave.box_key
+        )
+        enclave.spool.write(names.OPENING, opened.envelope.to_bytes())
+    except ComputationRefusedError as exc:
+        slots.wipe()
+        enclave.box_key.wipe()
+        _refuse(enclave, exc.reason)
+        return None
+    finally:
+        # Also when the spool broke on the way: then nothing is signed, and nothing is left.
+        slots.wipe()
+        enclave.box_key.wipe()
+        enclave.identity_key.wipe()
+    return _Ready(opened=opened, inputs=inputs, code=code)
+
+
+def _check_files(enclave: _Enclave, slots: Slots) -> tuple[tuple[CommittedInput, ...], ProgramCode]:
+    """Do step 5, from the inputs on; a host that asks to end is heard between blocks."""
+    arguments = enclave.own.arguments
+
+    def pause() -> None:
+        check_not_ended(enclave.spool)
+
+    inputs = check_inputs(
+        enclave.spool, slots.in_role(Role.DATA_PROVIDER), computation=arguments.computation, pause=pause
+    )
+    (provider,) = slots.in_role(Role.CODE_PROVIDER)
+    code_folder = HostFolder(enclave.base / _CODE)
+    code = check_code(enclave.spool, code_folder, provider, arguments=arguments, pause=pause)
+    return inputs, code
+
+
+def _refuse(enclave: _Enclave, reason: RefusalReason) -> None:
+    own = enclave.own
+    refusal = Refusal(
+        agreement=own.arguments.agreement,
+        mrenclave=own.mrenclave,
+        identity_pk=own.identity_pk,
+        reason=reason,
+    )
+    envelope = sign_refusal(refusal, identity_key=enclave.identity_key)
+    enclave.spool.write(names.REFUSAL, envelope.to_bytes())
+
+
+def _run(enclave: _Enclave, ready: _Ready) -> NoReturn:
+    """Do steps 7 and 8."""
+    own, opened, limits = enclave.own, ready.opened, enclave.own.arguments.terms.limits
+    outputs = Outputs(
+        enclave.spool,
+        opened.consumers,
+        computation=own.arguments.computation,
+        box_pk=own.box_pk,
+        max_bytes=limits.max_output_bytes,
+    )
+    log = LogCapture(limits.max_log_bytes)
+    run = Run(own=own, opened=opened, outputs=outputs, log=log, spool=enclave.spool)
+    Deadline(limits.max_seconds, lambda: run.finish(Ending(outcome=Outcome.LIMIT))).start()
+    log.start()
+    program_api.attach(
+        program_api.Session(
+            inputs=tuple(Input(found) for found in ready.inputs),
+            outputs=outputs,
+            providers=len(own.arguments.in_role(Role.DATA_PROVIDER)),
+        )
+    )
+    run_program(run, Importer(ready.code, str(enclave.base / _CODE)))
