@@ -46,7 +46,8 @@ LOG = "log"
 LOG_KEYS = "log-keys"
 LOG_KEY_SIZE = 32
 LOG_KEY_ENTRY_SIZE = KEY_SIZE + 80
-MAX_LOG_KEYS_BYTES = (2 * MAX_PARTICIPANTS + 1) * LOG_KEY_ENTRY_SIZE
+# An entry for each reader, and the key in the clear behind them when logs are public.
+MAX_LOG_KEYS_BYTES = (2 * MAX_PARTICIPANTS + 1) * LOG_KEY_ENTRY_SIZE + LOG_KEY_SIZE
 MAX_RESULT_FILES = 4096
 
 MAX_BYTES = {
