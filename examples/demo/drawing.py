@@ -79,10 +79,10 @@ def _message(message: Message, places: dict[str, int], y: int) -> str:
 
 
 def _note(note: Note, places: dict[str, int], y: int) -> str:
-    half = max(70, 4 * len(note.what))
+    x, half = places[note.at], max(70, 4 * len(note.what))
     return (
-        f'<rect class="note" x="{places[note.at] - half}" y="{y - 17}" width="{2 * half}" height="22" rx="4"/>'
-        f'<text x="{places[note.at]}" y="{y - 2}" text-anchor="middle">{html.escape(note.what)}</text>'
+        f'<rect class="note" x="{x - half}" y="{y - 17}" width="{2 * half}" height="22" rx="4"/>'
+        f'<text x="{x}" y="{y - 2}" text-anchor="middle">{html.escape(note.what)}</text>'
     )
 
 

@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 
 from sealroom.core.wire.terms import Limits
+from sealroom.insecure.landlock import FileRules
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -40,12 +41,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Confinement:
     """The steps: `limits` are (resource, value) pairs, `isolate` unshares network, IPC and host name.
 
-    `no_new_privileges` is for a program that is started without bubblewrap, which sees to it itself.
+    `no_new_privileges` is for a program that is started without bubblewrap, which sees to it itself. `files`
+    are those that the program keeps, `None` for all that its account has.
     """
 
     limits: tuple[tuple[int, int], ...]
     no_new_privileges: bool = False
     isolate: bool = False
+    files: FileRules | None = None
     seccomp: bytes | None = None
 
     def apply(self) -> None:
@@ -57,6 +60,8 @@ class Confinement:
             raise _last_error("unshare")
         if self.no_new_privileges:
             _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        if self.files is not None:
+            self.files.apply()
         if self.seccomp is not None:
             _install_filter(self.seccomp)
 

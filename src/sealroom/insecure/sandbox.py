@@ -20,6 +20,7 @@ from typing import Self
 from sealroom.core.wire.spool import INBOX, INPUTS
 from sealroom.insecure.confinement import Confinement, can_unshare, resource_limits
 from sealroom.insecure.launch_folder import CheckedLaunch
+from sealroom.insecure.landlock import FileRules, hides_other_processes, landlock_version
 from sealroom.insecure.seccomp import filter_for
 
 INSIDE = "/sealroom"
@@ -27,6 +28,9 @@ DEVICE_NAME = "attestation"
 
 # Written by the host, read by the enclave.
 _READ_ONLY_IN_SPOOL = (INBOX, INPUTS)
+# What stands for the enclave's folders in memory where they cannot be mounted.
+_SCRATCH = "scratch"
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _PROBE_SECONDS = 20
 _ELF_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 _PT_INTERP = 3
@@ -103,13 +107,32 @@ def choose_sandbox(launch: CheckedLaunch) -> Sandbox:
                 seccomp=seccomp,
                 protections=tuple(_protections_of_bubblewrap(seccomp)),
             )
+    return _without_bubblewrap(launch, reason=reason, limits=limits, seccomp=seccomp)
+
+
+def _without_bubblewrap(
+    launch: CheckedLaunch, *, reason: str, limits: tuple[tuple[int, int], ...], seccomp: bytes | None
+) -> Sandbox:
+    (launch.folder / _SCRATCH).mkdir(mode=0o700, exist_ok=True)
     isolated = can_unshare()
+    files = _file_rules(launch) if landlock_version() else None
+    confinement = Confinement(
+        limits=limits, no_new_privileges=True, isolate=isolated, files=files, seccomp=seccomp
+    )
+    protections = _protections_without(reason, seccomp, isolated=isolated, landlock=files is not None)
     return Sandbox(
-        launch=launch,
-        tool=(),
-        confinement=Confinement(limits=limits, no_new_privileges=True, isolate=isolated, seccomp=seccomp),
-        seccomp=seccomp,
-        protections=tuple(_protections_without(reason, seccomp, isolated=isolated)),
+        launch=launch, tool=(), confinement=confinement, seccomp=seccomp, protections=tuple(protections)
+    )
+
+
+def _file_rules(launch: CheckedLaunch) -> FileRules:
+    loader = _loader_of(launch.runtime / "bin" / "python3")
+    measured = [mount.host_path for mount in launch.mounts if not mount.writable]
+    writable = [mount.host_path for mount in launch.mounts if mount.writable]
+    return FileRules(
+        readable=(*measured, *((Path(loader),) if loader else ()), Path("/proc/self")),
+        usable=(launch.folder / DEVICE_NAME, *map(Path, _DEVICES)),
+        changeable=(*writable, launch.folder / _SCRATCH),
     )
 
 
@@ -163,11 +186,20 @@ def _protections_of_bubblewrap(seccomp: bytes | None) -> Iterator[Protection]:
     yield from _protections_everywhere(seccomp)
 
 
-def _protections_without(reason: str, seccomp: bytes | None, *, isolated: bool) -> Iterator[Protection]:
+def _protections_without(
+    reason: str, seccomp: bytes | None, *, isolated: bool, landlock: bool
+) -> Iterator[Protection]:
     network = "a network namespace with nothing in it" if isolated else "namespaces cannot be made here"
     yield Protection(name="no-network", on=isolated, detail=network)
-    yield Protection(name="private-files", on=False, detail=f"{reason}: sees what the server's account sees")
-    yield Protection(name="private-processes", on=False, detail=f"{reason}: sees the machine's processes")
+    files = "Landlock: the manifest's files, the spool, a scratch folder; sees which other paths exist"
+    if not landlock:
+        files = f"{reason}, nor Landlock in this kernel: sees what the server's account sees"
+    yield Protection(name="private-files", on=landlock, detail=files)
+    scoped = landlock and hides_other_processes()
+    processes = (
+        "Landlock: no look at others and no signals to them" if scoped else f"{reason}: can signal others"
+    )
+    yield Protection(name="private-processes", on=scoped, detail=processes)
     capabilities = "a user namespace without rights outside" if isolated else "namespaces cannot be made here"
     yield Protection(name="no-capabilities", on=isolated, detail=capabilities)
     yield from _protections_everywhere(seccomp)
@@ -183,7 +215,8 @@ def _protections_everywhere(seccomp: bytes | None) -> Iterator[Protection]:
 
 def _outside(launch: CheckedLaunch) -> Mapping[str, str]:
     """Map what the manifest mounts to where it lies on this machine, for a program that sees the machine."""
-    return {mount.inside: str(mount.host_path) for mount in launch.mounts}
+    outside = {mount.inside: str(mount.host_path) for mount in launch.mounts}
+    return outside | dict.fromkeys(launch.scratch, str(launch.folder / _SCRATCH))
 
 
 def _map_path(text: str, outside: Mapping[str, str]) -> str:

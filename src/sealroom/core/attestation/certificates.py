@@ -89,7 +89,7 @@ def parse_certificate(raw: bytes) -> Certificate:
     certificate.finish("certificate")
 
     body = DerReader(tbs).inside(der.SEQUENCE, "tbs certificate")
-    if body.inside(0xA0, "certificate version").integer("certificate version") != 2:
+    if body.content(0xA0, "certificate version") != b"\x02\x01\x02":
         raise MalformedError("certificate version: not 3")
     serial = body.integer("serial number")
     if serial == 0:

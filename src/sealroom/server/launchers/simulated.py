@@ -1,7 +1,8 @@
 """The launcher of the simulated TEE: fills the launch folder and hands it to a supervisor.
 
 The simulated TEE is started by module name and never imported: a server that runs real enclaves must not
-be able to make believe. What only it knows (its PAL, the runtime of this machine) it writes into the folder itself.
+be able to make believe. What only that TEE knows (its PAL, the runtime of this machine) it writes into the
+folder itself.
 
 Must never: let a name from an archive or a message choose a path outside the launch folder.
 Spec page: docs/spec/launch-folder.md.

@@ -5,6 +5,7 @@ either no launch or one that will be started. Only the highest epoch of a comput
 """
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,10 +19,9 @@ from sealroom.server.errors import ErrorCode, ServiceError
 from sealroom.server.lifecycle import SERVER, Who, change, who_is
 from sealroom.server.platform import Platform
 from sealroom.server.schema import Account, CodeVersion, ComputationRow, Launch
-from sealroom.server.states import Cause, State, find_transition
+from sealroom.server.states import Cause, State, check_allowed
 
 ENTRY = "run.py"
-WAITING = (State.LAUNCHING.value, State.AWAITING_KEYS.value)
 
 
 def plan_if_ready(
@@ -64,27 +64,40 @@ def plan_launch(
     return launch
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRequest:
+    """What a person wants ended, as the state table names it, and why."""
+
+    cause: Cause
+    reason: str
+
+
 def ask_to_end(
-    session: Session, computation: ComputationRow, who: Who, cause: Cause, *, reason: str, now: datetime
+    session: Session, computation: ComputationRow, who: Who, request: EndRequest, *, now: datetime
 ) -> None:
     """End a computation's enclave, or the computation where there is none, because `who` asks for it.
 
-    A waiting enclave is asked first: it answers with a signed refusal, or has begun to run and then this came too
-    late. Until it answered the state stays what it is.
+    A living enclave is asked first: it answers with a signed refusal, or has begun to run and then this came
+    too late. Until it has ended the state stays what it is.
     """
     launch = live_launch(computation)
     if launch is None:
-        change(session, computation, cause, who, now=now, reason=reason)
+        change(session, computation, request.cause, who, now=now, reason=request.reason)
         return
-    find_transition(cause, State(computation.state))
-    change(session, computation, Cause.END_ASKED, who, now=now, asked=cause.value, reason=reason)
-    if launch.end_cause is None or cause is not Cause.PARTICIPANT_REFUSED:
-        launch.end_cause, launch.end_by, launch.end_reason, launch.end_asked_at = (
-            cause.value,
-            who.name,
-            reason,
-            now,
-        )
+    check_allowed(request.cause, State(computation.state), who.actors)
+    change(
+        session,
+        computation,
+        Cause.END_ASKED,
+        who,
+        now=now,
+        asked=request.cause.value,
+        reason=request.reason,
+    )
+    # Of several, the one that ends more counts: a withdrawal or cancellation over a refusal or new code.
+    if launch.end_cause is None or request.cause is not Cause.PARTICIPANT_REFUSED:
+        launch.end_cause, launch.end_by = request.cause.value, who.name
+        launch.end_reason, launch.end_asked_at = request.reason, now
 
 
 def ask_for_new_code(computation: ComputationRow, who: Who, *, now: datetime) -> None:
