@@ -19,8 +19,8 @@ from typing import Self
 
 from sealroom.core.wire.spool import INBOX, INPUTS
 from sealroom.insecure.confinement import Confinement, can_unshare, resource_limits
-from sealroom.insecure.launch_folder import CheckedLaunch
 from sealroom.insecure.landlock import FileRules, hides_other_processes, landlock_version
+from sealroom.insecure.launch_folder import CheckedLaunch
 from sealroom.insecure.seccomp import filter_for
 
 INSIDE = "/sealroom"
