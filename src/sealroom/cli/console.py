@@ -17,6 +17,7 @@ import click
 
 from sealroom.core.wire.foreign_text import visible
 
+Progress = Callable[[str, int, int], None]
 Document = Mapping[str, object]
 
 
@@ -76,18 +77,26 @@ class Console:
             click.echo(hint, err=True)
 
     @contextmanager
-    def progress(self, label: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-        """Show a bar on standard error while bytes go by; the callback takes the bytes done so far."""
+    def transfers(self) -> Iterator[Progress]:
+        """Show a bar on standard error for each thing that moves; the callback takes label, done and total."""
         if self.as_json or not sys.stderr.isatty():
-            yield lambda done: None
+            yield lambda label, done, total: None
             return
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.markup import escape
+        from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
-            task = bar.add_task(visible(label), total=total_bytes)
-            yield lambda done: bar.update(task, completed=done)
+        with Bars(*columns, console=RichConsole(stderr=True), transient=True) as bars:
+            tasks: dict[str, TaskID] = {}
+
+            def show(label: str, done: int, total: int) -> None:
+                if label not in tasks:
+                    tasks[label] = bars.add_task(escape(visible(label)), total=total)
+                bars.update(tasks[label], completed=done, total=total)
+
+            yield show
 
 
 def read_file(path: Path, *, max_bytes: int) -> bytes:

@@ -1,0 +1,67 @@
+"""A verdict on the terminal: a banner that cannot be missed, the checks as a table, what to do about failures."""
+
+from __future__ import annotations
+
+import click
+
+from sealroom.cli.console import Console
+from sealroom.cli.exit_codes import ExitCode
+from sealroom.core.evidence.verdict import Blame, Check, Decision, Outcome, Verdict
+
+BANNERS = {
+    Decision.ACCEPTED: (" ACCEPTED ", {"fg": "white", "bg": "green"}),
+    Decision.SIMULATED: (
+        " SIMULATED: this enclave protects nothing from the operator of its machine ",
+        {"fg": "white", "bg": "magenta"},
+    ),
+    Decision.REFUSED: (" REFUSED ", {"fg": "white", "bg": "red"}),
+}
+MARKS = {
+    Outcome.PASSED: ("✓ ", "green"),
+    Outcome.SIMULATED: ("~ ", "magenta"),
+    Outcome.NOT_REACHED: ("· ", None),
+    Outcome.FAILED: ("✗ ", "red"),
+}
+TITLE_WIDTH = 34
+
+
+def print_verdict(verdict: Verdict, console: Console) -> None:
+    """Print the whole verdict for a person."""
+    text, colours = BANNERS[verdict.decision]
+    click.echo()
+    click.secho(text.center(76), bold=True, **colours)
+    if verdict.mrenclave is not None:
+        click.echo(f"MRENCLAVE {verdict.mrenclave.hex()}")
+    advisories = f", advisories {', '.join(verdict.advisories)}" if verdict.advisories else ""
+    click.echo(f"policy {verdict.policy_name}, TCB status {verdict.status or 'not known'}{advisories}")
+    for group in verdict.groups:
+        click.secho(f"\n{group.title}", bold=True)
+        for check in group.parts:
+            _print_check(check, console, depth=1)
+    for check in verdict.failures:
+        click.echo()
+        click.secho(f"✗ {check.title}", fg="red", bold=True)
+        click.echo(f"  observed: {console.foreign(check.observed)}")
+        click.echo(f"  required: {console.foreign(check.required)}")
+        click.echo(f"  {check.meaning} ({check.source})")
+        click.echo(f"  what to do: {check.remedy}")
+    click.echo()
+
+
+def verdict_exit_code(verdict: Verdict, *, accept_simulated: bool) -> ExitCode:
+    """The exit code of a verdict: malformed evidence and unusable collateral have codes of their own."""
+    if verdict.accepted or (accept_simulated and verdict.passed_but_simulated):
+        return ExitCode.DONE
+    blames = {check.blame for check in verdict.failures}
+    if Blame.MALFORMED in blames:
+        return ExitCode.MALFORMED
+    return ExitCode.COLLATERAL if blames == {Blame.COLLATERAL} else ExitCode.REFUSED
+
+
+def _print_check(check: Check, console: Console, *, depth: int) -> None:
+    mark, colour = MARKS[check.outcome]
+    click.secho("  " * depth + mark, fg=colour, nl=False)
+    said = f"not reached, {check.because}" if check.outcome is Outcome.NOT_REACHED else check.observed
+    click.echo(f"{check.title:<{TITLE_WIDTH}} {console.foreign(said)}")
+    for part in check.parts:
+        _print_check(part, console, depth=depth + 1)
