@@ -78,7 +78,7 @@ class Console:
 
     @contextmanager
     def transfers(self) -> Iterator[Progress]:
-        """Show a bar on standard error for each thing that moves; the callback takes label, done and total."""
+        """Show a bar on standard error for each thing that moves."""
         if self.as_json or not sys.stderr.isatty():
             yield lambda label, done, total: None
             return

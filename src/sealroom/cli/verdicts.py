@@ -1,4 +1,4 @@
-"""A verdict on the terminal: a banner that cannot be missed, the checks as a table, what to do about failures."""
+"""A verdict on the terminal: a banner that cannot be missed, every check, what to do about failures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sealroom.cli.exit_codes import ExitCode
 from sealroom.core.evidence.verdict import Blame, Check, Decision, Outcome, Verdict
 
 BANNERS = {
-    Decision.ACCEPTED: (" ACCEPTED ", {"fg": "white", "bg": "green"}),
+    Decision.ACCEPTED: (" ACCEPTED ", "green"),
     Decision.SIMULATED: (
         " SIMULATED: this enclave protects nothing from the operator of its machine ",
-        {"fg": "white", "bg": "magenta"},
+        "magenta",
     ),
-    Decision.REFUSED: (" REFUSED ", {"fg": "white", "bg": "red"}),
+    Decision.REFUSED: (" REFUSED ", "red"),
 }
 MARKS = {
     Outcome.PASSED: ("✓ ", "green"),
@@ -27,9 +27,9 @@ TITLE_WIDTH = 34
 
 def print_verdict(verdict: Verdict, console: Console) -> None:
     """Print the whole verdict for a person."""
-    text, colours = BANNERS[verdict.decision]
+    text, colour = BANNERS[verdict.decision]
     click.echo()
-    click.secho(text.center(76), bold=True, **colours)
+    click.secho(text.center(76), bold=True, fg="white", bg=colour)
     if verdict.mrenclave is not None:
         click.echo(f"MRENCLAVE {verdict.mrenclave.hex()}")
     advisories = f", advisories {', '.join(verdict.advisories)}" if verdict.advisories else ""
@@ -49,7 +49,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 
 
 def verdict_exit_code(verdict: Verdict, *, accept_simulated: bool) -> ExitCode:
-    """The exit code of a verdict: malformed evidence and unusable collateral have codes of their own."""
+    """Return a verdict's exit code; malformed evidence and unusable collateral have codes of their own."""
     if verdict.accepted or (accept_simulated and verdict.passed_but_simulated):
         return ExitCode.DONE
     blames = {check.blame for check in verdict.failures}

@@ -1,0 +1,120 @@
+"""`sealroom status`: where a computation stands, and what comes next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import click
+
+from sealroom.cli.options import Invocation, UuidType, command_options
+from sealroom.cli.sessions import open_client
+from sealroom.client.computation import Computation, ParticipantStatus, State
+from sealroom.core.wire.participants import Role
+
+NEXT = {
+    State.CREATED: "everybody registers: sealroom join INVITATION",
+    State.REGISTERING: "the participants without a time below register or send: sealroom join INVITATION",
+    State.LAUNCHING: "the enclave starts; ask again in a moment",
+    State.AWAITING_KEYS: "sealroom evidence verify {uuid}, then sealroom key deliver {uuid}",
+    State.RUNNING: "the program runs; ask again in a moment",
+    State.SUCCEEDED: "sealroom results get {uuid}, sealroom receipt verify {uuid}",
+    State.FAILED: "sealroom logs {uuid}; the owner may launch again: sealroom computation relaunch {uuid}",
+    State.REFUSED: "the owner may launch again: sealroom computation relaunch {uuid}",
+    State.EXPIRED: "the owner may launch again: sealroom computation relaunch {uuid}",
+    State.WITHDRAWN: "nothing: somebody left, this computation is over",
+    State.CANCELLED: "nothing: the owner ended it",
+    State.ARCHIVED: "nothing: it is archived",
+}
+
+
+@click.command("status")
+@click.argument("computation", type=UuidType())
+@command_options
+def command(invocation: Invocation, computation: UUID) -> None:
+    """Show where COMPUTATION stands, as the server says.
+
+    What the server says decides nothing: evidence and receipts do.
+    """
+    with open_client(invocation, computation) as client:
+        found = client.computation(computation)
+    invocation.console.result(computation_document(found), lambda: print_computation(invocation, found))
+
+
+def print_computation(invocation: Invocation, found: Computation) -> None:
+    """Print a computation for a person."""
+    console = invocation.console
+    click.secho(f"{console.foreign(found.name)}: {found.state.value}", bold=True)
+    click.echo(
+        f"computation {found.computation}, owner {found.owner}, launch {found.epoch}, {found.tee.value}"
+    )
+    if found.refusal is not None:
+        who, why = console.foreign(found.refusal.by), console.foreign(found.refusal.reason)
+        click.echo(f"refused by {who}: {why}")
+    rows = [
+        (p.role.value, p.email, _time(p.registered_at), _sent(p), _time(p.delivered_at))
+        for p in found.participants
+    ]
+    console.table(("role", "e-mail", "registered", "sent", "key delivered"), rows)
+    console.next_step(NEXT[found.state].format(uuid=found.computation))
+
+
+def computation_document(found: Computation) -> dict[str, object]:
+    """Return a computation as JSON."""
+    return {
+        "computation": str(found.computation),
+        "name": found.name,
+        "state": found.state.value,
+        "epoch": found.epoch,
+        "owner": found.owner,
+        "tee": found.tee.value,
+        "logs": found.logs.value,
+        "my_roles": [role.value for role in found.my_roles],
+        "participants": [
+            {
+                "role": p.role.value,
+                "index": p.index,
+                "email": p.email,
+                "public_key": None if p.public_key is None else p.public_key.hex(),
+                "registered_at": _iso(p.registered_at),
+                "sent_at": _iso(p.sent_at),
+                "delivered_at": _iso(p.delivered_at),
+            }
+            for p in found.participants
+        ],
+        "launches": [
+            {
+                "epoch": launch.epoch,
+                "mrenclave": None if launch.mrenclave is None else launch.mrenclave.hex(),
+                "launched_at": _iso(launch.launched_at),
+                "ended_at": _iso(launch.ended_at),
+            }
+            for launch in found.launches
+        ],
+        "runs": [
+            {
+                "epoch": run.epoch,
+                "outcome": run.outcome,
+                "exit_code": run.exit_code,
+                "started_at": _iso(run.started_at),
+                "ended_at": _iso(run.ended_at),
+            }
+            for run in found.runs
+        ],
+        "refusal": None
+        if found.refusal is None
+        else {"by": found.refusal.by, "reason": found.refusal.reason, "epoch": found.refusal.epoch},
+        "next": NEXT[found.state].format(uuid=found.computation),
+    }
+
+
+def _sent(participant: ParticipantStatus) -> str:
+    return "" if participant.role is Role.RESULT_CONSUMER else _time(participant.sent_at)
+
+
+def _time(moment: datetime | None) -> str:
+    return "not yet" if moment is None else moment.astimezone().strftime("%d %b %H:%M:%S")
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
