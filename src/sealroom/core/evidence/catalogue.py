@@ -26,7 +26,6 @@ QUOTE = GroupText(
             required="a quote of version 3, 4 or 5",
             meaning="The quote is the processor's statement about the enclave; this one can be read.",
             remedy=_ASK_OPERATOR,
-            blame=Blame.MALFORMED,
         ),
         CheckText(
             name="quote.trailing",
@@ -90,7 +89,6 @@ PLATFORM = GroupText(
             required="the nine documents that Intel publishes for the platform",
             meaning="Whether a platform is sound stands in documents of Intel's, which must be at hand.",
             remedy=_COLLATERAL,
-            blame=Blame.COLLATERAL,
         ),
         CheckText(
             name="platform.root-crl",
@@ -98,7 +96,6 @@ PLATFORM = GroupText(
             required="signed by the same root, valid now",
             meaning="It is known which certification authorities the root has revoked.",
             remedy=_COLLATERAL,
-            blame=Blame.COLLATERAL,
         ),
         CheckText(
             name="platform.pck-crl",
@@ -106,7 +103,6 @@ PLATFORM = GroupText(
             required="signed by the platform's authority, valid now",
             meaning="It is known which platforms have been revoked.",
             remedy=_COLLATERAL,
-            blame=Blame.COLLATERAL,
         ),
         CheckText(
             name="platform.tcb-info",
@@ -114,7 +110,6 @@ PLATFORM = GroupText(
             required="signed under the same root, valid now",
             meaning="It is known what Intel thinks of each microcode level of this kind of platform.",
             remedy=_COLLATERAL,
-            blame=Blame.COLLATERAL,
         ),
         CheckText(
             name="platform.qe-identity",
@@ -122,7 +117,6 @@ PLATFORM = GroupText(
             required="signed under the same root, valid now",
             meaning="It is known which quoting enclave Intel stands behind.",
             remedy=_COLLATERAL,
-            blame=Blame.COLLATERAL,
         ),
         CheckText(
             name="platform.revocation",
@@ -137,7 +131,6 @@ PLATFORM = GroupText(
             required="TCB info of the platform's FMSPC and PCE, for this kind of TEE",
             meaning="The platform is judged by the documents for its own kind.",
             remedy=_COLLATERAL,
-            blame=Blame.COLLATERAL,
         ),
         CheckText(
             name="platform.quoting-enclave",
@@ -149,14 +142,14 @@ PLATFORM = GroupText(
         CheckText(
             name="platform.tcb",
             title="TCB level",
-            required="a level that Intel lists",
-            meaning="The platform's microcode has a level that Intel has judged, and not revoked.",
+            required="a level that Intel has judged",
+            meaning="The platform's microcode has a level that Intel has judged.",
             remedy=_OTHER_PLATFORM,
         ),
         CheckText(
             name="platform.status",
             title="TCB status",
-            required="a status that your policy accepts",
+            required="a status that your policy accepts, and never Revoked",
             meaning="How well patched the platform is, in Intel's words.",
             remedy=_OTHER_PLATFORM,
             blame=Blame.POLICY,

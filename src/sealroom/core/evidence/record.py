@@ -5,6 +5,7 @@ the reason: so a step that returns early hides nothing.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from sealroom.core.errors import CollateralError, MalformedError, PolicyError, VerificationError
@@ -38,10 +39,7 @@ class Record:
         *,
         required: str | None = None,
     ) -> _T | None:
-        """Make one check: it passed if `step` returns, and its value is returned; else `None` is.
-
-        Every step returns something, at least `True`; `None` is the answer of a failed one.
-        """
+        """Make one check that finds something: return what `step` returns, or `None` where it raised."""
         try:
             value = step()
         except (MalformedError, VerificationError, CollateralError) as exc:
@@ -51,6 +49,17 @@ class Record:
         self._add(name, Outcome.PASSED, text, required=required)
         return value
 
+    def rule(
+        self, name: str, step: Callable[[], None], observed: str, *, required: str | None = None
+    ) -> None:
+        """Make one check that finds nothing: it passed if `step` returns."""
+
+        def made() -> bool:
+            step()
+            return True
+
+        self.check(name, made, observed, required=required)
+
     def simulated(self, name: str, observed: str) -> None:
         """Record a check that only a real enclave can pass."""
         self._add(name, Outcome.SIMULATED, observed)
@@ -58,6 +67,21 @@ class Record:
     def not_reached(self, name: str, because: str) -> None:
         """Record why a check could not be made, where it is not that an earlier one failed."""
         self._add(name, Outcome.NOT_REACHED, "", because=because)
+
+    def part(
+        self,
+        whole: str,
+        *,
+        name: str,
+        title: str,
+        outcome: Outcome,
+        observed: str,
+        required: str,
+        blame: Blame | None,
+    ) -> Check:
+        """Return one part of the check `whole`, with its words and a title of its own."""
+        check = _check(_TEXTS[whole], outcome, observed, required=required, blame=blame)
+        return replace(check, name=f"{whole}.{name}", title=visible(title))
 
     def parts(self, name: str, parts: tuple[Check, ...], observed: str) -> None:
         """Record a check that is made of others."""
@@ -69,6 +93,14 @@ class Record:
     def passed(self, name: str) -> bool:
         """Whether that check was made and passed."""
         return name in self._checks and self._checks[name].outcome is Outcome.PASSED
+
+    def failed(self, name: str) -> bool:
+        """Whether that check was made and failed."""
+        return name in self._checks and self._checks[name].outcome is Outcome.FAILED
+
+    def is_simulated(self, name: str) -> bool:
+        """Whether that check was made, and only a real enclave could have passed it."""
+        return name in self._checks and self._checks[name].outcome is Outcome.SIMULATED
 
     def groups(self) -> tuple[CheckGroup, ...]:
         """Return all checks of the catalogue in its order, those that were not made as not reached."""
@@ -132,5 +164,6 @@ def _blame(exc: Exception, text: CheckText) -> Blame:
         return Blame.POLICY
     if isinstance(exc, CollateralError):
         return Blame.COLLATERAL
-    # A form that cannot be read is the evidence's fault, and not Intel's, where the evidence is being read.
+    if isinstance(exc, MalformedError):
+        return Blame.MALFORMED
     return text.blame

@@ -1,0 +1,99 @@
+"""Sixth and seventh question of a verification: whose code is it, and whose keys are they.
+
+Spec: docs/spec/verification.md, 6 and 7.
+"""
+
+import hmac
+
+from sealroom.core.attestation.reports import SgxReport
+from sealroom.core.errors import VerificationError
+from sealroom.core.evidence.expectations import Expectations
+from sealroom.core.evidence.record import Record
+from sealroom.core.wire.arguments import Arguments
+from sealroom.core.wire.bundle import EvidenceBundle
+from sealroom.core.wire.byte_fields import DIGEST_SIZE, sha256
+from sealroom.core.wire.code_list import REQUIREMENTS, verify_code_signature
+from sealroom.core.wire.participants import Role
+from sealroom.core.wire.report_data import check_report_data
+from sealroom.core.wire.terms import ENTRY
+
+PACKAGES_NOT_SUPPORTED = "packages are not supported yet in this release: requirements.txt must be empty"
+
+_BOX_KEY_AT = 32
+
+
+def appraise_code(
+    record: Record, bundle: EvidenceBundle, *, arguments: Arguments, expected: Expectations | None
+) -> None:
+    """Record the checks 6.1 to 6.4, over a code list that is the measured one.
+
+    1. Its provider's signature. 2. `run.py` is the one listed. 3. No packages. 4. The code one knows.
+    """
+    provider = arguments.in_role(Role.CODE_PROVIDER)[0]
+    record.rule("code.signature", lambda: _signature(bundle, arguments), f"by {provider.email}")
+    record.rule("code.entry-point", lambda: _listed(bundle, ENTRY, bundle.entry_point), "as listed")
+    record.rule("code.packages", lambda: _packages(bundle, arguments), "none")
+    if expected is None:
+        record.not_reached("code.expected", "no invitation was given to compare it with")
+        return
+    known = "any that its provider signed" if expected.code_digest is None else "the one you know"
+    record.rule("code.expected", lambda: _expected(arguments, expected), known)
+
+
+def appraise_keys(record: Record, bundle: EvidenceBundle, *, report: SgxReport) -> bytes | None:
+    """Record the check 7.1; return the enclave's box key once the quote is known to bind both its keys."""
+    return record.check(
+        "keys.report-data",
+        lambda: _bound_box_key(bundle, report),
+        lambda box_pk: f"identity key {bundle.identity_pk.hex()}, box key {box_pk.hex()}",
+    )
+
+
+def _signature(bundle: EvidenceBundle, arguments: Arguments) -> None:
+    if bundle.code_signature is None:
+        raise VerificationError("code signature: there is none")
+    verify_code_signature(
+        public_key=arguments.in_role(Role.CODE_PROVIDER)[0].public_key,
+        computation=arguments.computation,
+        digest=arguments.code_digest,
+        signature=bundle.code_signature,
+    )
+
+
+def _listed(bundle: EvidenceBundle, path: str, content: bytes) -> None:
+    file = bundle.code_list.find(path)
+    if file is None:
+        raise VerificationError(f"{path}: not in the code list")
+    if file.size != len(content) or not hmac.compare_digest(file.sha256, sha256(content)):
+        raise VerificationError(
+            f"{path}: sha256 {sha256(content).hex()}, the code list has {file.sha256.hex()}"
+        )
+
+
+def _packages(bundle: EvidenceBundle, arguments: Arguments) -> None:
+    requirements = bundle.requirements
+    if requirements is None:
+        if bundle.code_list.find(REQUIREMENTS) is not None:
+            raise VerificationError(f"{REQUIREMENTS}: in the code list, and not in the evidence")
+        digest = bytes(DIGEST_SIZE)
+    else:
+        _listed(bundle, REQUIREMENTS, requirements)
+        digest = sha256(requirements)
+    if not hmac.compare_digest(arguments.packages_digest, digest):
+        raise VerificationError(
+            f"packages: the arguments name {arguments.packages_digest.hex()}, expected {digest.hex()}"
+        )
+    if requirements is not None and requirements.strip():
+        raise VerificationError(f"packages: {PACKAGES_NOT_SUPPORTED}")
+
+
+def _expected(arguments: Arguments, expected: Expectations) -> None:
+    known = expected.code_digest
+    if known is not None and not hmac.compare_digest(known, arguments.code_digest):
+        raise VerificationError(f"code: digest {arguments.code_digest.hex()}, you know {known.hex()}")
+
+
+def _bound_box_key(bundle: EvidenceBundle, report: SgxReport) -> bytes:
+    box_pk = report.report_data[_BOX_KEY_AT:]
+    check_report_data(report.report_data, identity_pk=bundle.identity_pk, box_pk=box_pk)
+    return box_pk

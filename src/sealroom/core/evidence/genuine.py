@@ -1,0 +1,83 @@
+"""First question of a verification: is the quote genuine.
+
+Every signature from the root down to the bytes of the quote. Nothing the quote says is used before all of
+them held; what any of it is worth is left to the questions after this one.
+
+Spec: docs/spec/verification.md, 1.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sealroom.core.attestation.pck import VerifiedPck, parse_pck_certificates, verify_pck_chain
+from sealroom.core.attestation.quote import Quote, parse_quote
+from sealroom.core.attestation.quote_checks import (
+    VerifiedQuote,
+    check_attestation_key,
+    check_trailing,
+    check_vendor,
+    verify_isv_signature,
+    verify_qe_report_signature,
+    verify_quote_signatures,
+)
+from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY, Provenance
+from sealroom.core.errors import VerificationError
+from sealroom.core.evidence.record import Record
+
+
+def appraise_quote(
+    record: Record, raw_quote: bytes, *, roots: Sequence[bytes], now: datetime
+) -> VerifiedQuote | None:
+    """Record the checks 1.1 to 1.8; return the quote if its every signature held, simulated or not.
+
+    1. It parses. 2. Nothing follows it. 3. Its certificates form a valid chain. 4. The root is one of
+    `roots`. 5. The vendor belongs to the root. 6. The platform signed the quoting enclave's report, 7. which
+    binds the attestation key, 8. which signed header and body.
+    """
+    quote = record.check("quote.form", lambda: parse_quote(raw_quote), _shown_form)
+    if quote is None:
+        return None
+    record.rule("quote.trailing", lambda: check_trailing(quote, accept_zero_padding=False), "no byte")
+    pck = record.check(
+        "quote.chain",
+        lambda: verify_pck_chain(parse_pck_certificates(quote.certification), now=now),
+        lambda found: f"{found.leaf.common_name}, issued by {found.ca.common_name}",
+    )
+    if pck is None:
+        return None
+    _appraise_root(record, pck, roots)
+    record.rule("quote.vendor", lambda: check_vendor(quote, pck), pck.provenance.value)
+    record.rule("quote.qe-signature", lambda: verify_qe_report_signature(quote, pck), "signature holds")
+    record.rule("quote.attestation-key", lambda: check_attestation_key(quote), "bound")
+    record.rule("quote.signature", lambda: verify_isv_signature(quote), "signature holds")
+    if not all(record.passed(name) for name in _SIGNATURES) or record.failed("quote.root"):
+        return None
+    return verify_quote_signatures(quote, pck)
+
+
+_SIGNATURES = (
+    "quote.trailing",
+    "quote.vendor",
+    "quote.qe-signature",
+    "quote.attestation-key",
+    "quote.signature",
+)
+
+
+def _appraise_root(record: Record, pck: VerifiedPck, roots: Sequence[bytes]) -> None:
+    """Accept Intel's key only; another root is simulated, and refused where `roots` names others."""
+    simulated_roots = [root for root in roots if root != INTEL_SGX_ROOT_KEY]
+    listed = pck.root_key in roots
+    if pck.provenance is Provenance.SIMULATED and (listed or not simulated_roots):
+        record.simulated("quote.root", f"a throw-away key, not Intel's: {pck.root_key.hex()}")
+        return
+    record.rule("quote.root", lambda: _listed(listed, pck.root_key), "Intel's key")
+
+
+def _listed(listed: bool, root_key: bytes) -> None:
+    if not listed:
+        raise VerificationError(f"root key: {root_key.hex()} is none of those to be accepted")
+
+
+def _shown_form(quote: Quote) -> str:
+    return f"a quote of version {quote.header.version} about {quote.header.tee.name}"
