@@ -200,6 +200,7 @@ def _detached(folder: Path, inlet: int) -> None:
     """Be the supervisor: in a session of its own, tell the starter, supervise, and never return."""
     os.setsid()
     os.chdir("/")
+    os.umask(0o077)
     try:
         lock = _take(folder)
         order, host = _read_order(folder), folder / HOST_FOLDER
