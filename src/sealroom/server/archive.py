@@ -1,8 +1,9 @@
 """The Code Provider's tar, read as hostile input: regular files under checked paths, and nothing else.
 
 An own small reader of ustar, with the two usual extensions for long paths, because it must refuse rather than
-interpret: links, devices, folders, sparse files, sizes in other notations, repeated paths, more files or bytes
-than the limits. Contents go to a sink chunk by chunk; memory stays constant. Spec: docs/spec/code-archive.md.
+interpret: links, devices, folders, sparse files, sizes in other notations, repeated paths, more files or
+bytes than the limits. Contents go to a sink chunk by chunk; memory stays constant. Spec:
+docs/spec/code-archive.md.
 """
 
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def read_archive(
         if kind not in _REGULAR:
             what = _KINDS.get(kind, "something unknown")
             raise MalformedError(f"archive: expected regular files only, got {what}")
-        entry = Entry(path=_path(header) if not long_name else long_name, size=size)
+        entry = Entry(path=long_name or _path(header), size=size)
         long_name = None
         check_path(entry.path, field="archive: path")
         total += size
@@ -86,7 +87,7 @@ def read_archive(
 
 
 def write_header(path: str, size: int) -> bytes:
-    """Return the tar header of a regular file as this server hands archives out again: no times, no owners."""
+    """Return the tar header of a regular file as this server hands archives out: no times, no owners."""
     name = path.encode()
     extension = b""
     if len(name) > 100:

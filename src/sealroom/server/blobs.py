@@ -40,7 +40,7 @@ def new_name() -> str:
 
 
 class BlobWriter:
-    """A new blob being written; used in a `with` block, it leaves nothing behind unless `commit` was called."""
+    """A new blob being written, in a `with` block: it leaves nothing behind unless `commit` was called."""
 
     def __init__(self, store: "BlobStore", name: str) -> None:
         self._store = store
@@ -145,7 +145,7 @@ class BlobStore:
         os.fsync(file.fileno())
 
     def digest_partial(self, name: str) -> bytes:
-        """Hash what is there of a partial blob (or of a whole one, after a crash between rename and commit)."""
+        """Hash what is there of a partial blob, or of one that was renamed just before a crash."""
         path = self.partial_path(name)
         with (path if path.exists() else self._path(name)).open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()

@@ -26,7 +26,7 @@ class ServerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """Everything `run_server` needs. `port` 0 lets the system choose; `database_url` None means SQLite in `data`."""
+    """What `run_server` needs. `port` 0 lets the system choose; no `database_url` means SQLite in `data`."""
 
     data: Path
     host: str = "127.0.0.1"

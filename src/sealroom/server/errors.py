@@ -1,7 +1,7 @@
 """The refusals of the server, each with a stable code: this table is the one place that maps codes to HTTP.
 
-A body is always `{"error": {"code", "message", "got", "expected", "details"}}`. Messages never hold a token, a
-key delivery's box or file contents. Spec: docs/spec/api.md.
+A body is always `{"error": {"code", "message", "got", "expected", "details"}}`. Messages never hold a token,
+a key delivery's box or file contents. Spec: docs/spec/api.md.
 """
 
 from enum import Enum
@@ -12,7 +12,7 @@ Detail = str | int | bool | None | list[str]
 
 
 class ErrorCode(Enum):
-    """Stable code and HTTP status of every refusal. Clients may rely on the code; the message is for people."""
+    """Stable code and HTTP status of every refusal. The code is for programs, the message for people."""
 
     # The request itself
     MALFORMED = ("malformed", 400)
@@ -101,7 +101,7 @@ class ServiceError(SealroomError):
         self.details = details or {}
 
     def body(self) -> dict[str, object]:
-        """The JSON that the caller reads."""
+        """Return the JSON that the caller reads."""
         error: dict[str, object] = {"code": self.code.code, "message": str(self)}
         if self.got is not None:
             error["got"] = self.got

@@ -1,7 +1,7 @@
 """The append-only log of a computation: one row a change, each with the hash of the one before.
 
-A participant who kept an earlier hash can tell that the log was rewritten. The chain is the operator's own word:
-it binds nobody who controls the whole database from the start. Spec: docs/spec/api.md (events).
+A participant who kept an earlier hash can tell that the log was rewritten. The chain is the operator's own
+word: it binds nobody who controls the whole database from the start. Spec: docs/spec/api.md (events).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A POST repeated with its key takes effect once and is answered the same; another request with it is refused.
+"""A POST repeated with its key takes effect once; another request with that key is refused.
 
 The key's row is written in the transaction of the effect, so a crash leaves both or neither. A refusal had no
 effect and is not kept: the same request is judged again. Spec: docs/spec/api.md (repeating a request).

@@ -1,4 +1,4 @@
-"""The only place that writes a computation's state: ask the table, change, append the event, in one transaction."""
+"""The only place that writes a computation's state: by the table, with its event, in one transaction."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,7 +34,7 @@ def change(
     now: datetime,
     **details: object,
 ) -> Transition:
-    """Cause a change that the table allows `who` in the present state, or raise `wrong_role` or `wrong_state`."""
+    """Cause a change that the table allows `who` now, or raise `wrong_role` or `wrong_state`."""
     transition = check_allowed(cause, State(computation.state), who.actors)
     source, computation.state = computation.state, transition.target.value
     if transition.new_epoch:

@@ -20,7 +20,10 @@ from sealroom.core.wire.terms import Tee
 from sealroom.server.app import create_app
 from sealroom.server.blobs import BlobStore
 from sealroom.server.config import Announce, Listening, ServerConfig
+from sealroom.server.launchers.base import Launcher
+from sealroom.server.launchers.simulated import SimulatedLauncher
 from sealroom.server.platform import Platform
+from sealroom.server.reconcile import Reconciler
 from sealroom.server.store import open_store
 from sealroom.server.tls import ServerCertificate, load_or_make_certificate
 
@@ -37,7 +40,9 @@ def run_server(config: ServerConfig, announce: Announce) -> None:
     certificate = load_or_make_certificate(config.data / "tls", host=config.host)
     platform = open_platform(config)
     listener = _listen(config.host, config.port)
+    reconciler = Reconciler(platform, make_launcher(config))
     try:
+        reconciler.start()
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         listening = Listening(
@@ -45,6 +50,7 @@ def run_server(config: ServerConfig, announce: Announce) -> None:
         )
         _serve(platform, certificate, listener, lambda: announce(listening))
     finally:
+        reconciler.stop()
         listener.close()
         platform.store.close()
 
@@ -55,9 +61,16 @@ def open_platform(config: ServerConfig) -> Platform:
         config=config,
         store=open_store(config.url),
         blobs=BlobStore(config.data / "blobs"),
-        tee=Tee.SIMULATED,
+        tee=Tee(config.launcher),
         secret=_load_or_make_secret(config.data / "token-secret"),
     )
+
+
+def make_launcher(config: ServerConfig) -> Launcher:
+    """Make the launcher that the configuration names."""
+    if config.launcher != SimulatedLauncher.name:
+        raise ValueError(f"launcher: got {config.launcher!r}, expected {SimulatedLauncher.name!r}")
+    return SimulatedLauncher(config.data / "enclaves")
 
 
 class _Server(uvicorn.Server):

@@ -23,5 +23,5 @@ class Platform:
     wake: threading.Event = field(default_factory=threading.Event)
 
     def now(self) -> datetime:
-        """The host's clock: for ordering and waiting, never for trust."""
+        """Return the time by the host's clock: for ordering and waiting, never for trust."""
         return datetime.now(UTC)

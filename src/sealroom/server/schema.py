@@ -103,7 +103,7 @@ class ComputationRow(Base):
 
 
 class ParticipantRow(Base):
-    """One item of the participant list: a person in one role. `slot` is the place in the measured arguments."""
+    """One item of the participant list: a person in one role. `slot` is its place in the arguments."""
 
     __tablename__ = "participants"
     __table_args__ = (
@@ -174,7 +174,7 @@ class Upload(Base):
 
 
 class Launch(Base):
-    """One enclave of a computation: an epoch. Written before anything is started, so that a crash loses nothing."""
+    """One enclave of a computation: an epoch. Written before anything is started."""
 
     __tablename__ = "launches"
     __table_args__ = (UniqueConstraint("computation_uuid", "epoch"),)
@@ -207,7 +207,9 @@ class Launch(Base):
 
     computation: Mapped[ComputationRow] = relationship(back_populates="launches")
     code: Mapped[CodeVersion] = relationship()
-    deliveries: Mapped[list["DeliveryRow"]] = relationship(order_by="DeliveryRow.number")
+    deliveries: Mapped[list["DeliveryRow"]] = relationship(
+        order_by="DeliveryRow.number", back_populates="launch"
+    )
     run: Mapped["Run | None"] = relationship(back_populates="launch")
 
 
@@ -227,6 +229,7 @@ class DeliveryRow(Base):
     admitted: Mapped[bool | None] = mapped_column()
     refused: Mapped[str | None] = mapped_column(Text)
 
+    launch: Mapped[Launch] = relationship(back_populates="deliveries")
     participant: Mapped[ParticipantRow] = relationship()
 
 
@@ -267,7 +270,7 @@ class ResultRow(Base):
 
 
 class Event(Base):
-    """One line of a computation's log. Append-only: triggers of the first migration refuse change and removal."""
+    """One line of a computation's log. Append-only: triggers refuse change and removal."""
 
     __tablename__ = "events"
     __table_args__ = (UniqueConstraint("computation_uuid", "number"),)

@@ -1,7 +1,7 @@
 """The state table of a computation: states, changes, who may cause them, and the event each one writes.
 
-Nothing else decides. Services ask `find_transition` and write what it returns; the diagram in docs/states.md is
-drawn from `TRANSITIONS` by tools/draw_states.py. Spec: docs/spec/api.md (states).
+Nothing else decides. Services ask `find_transition` and write what it returns; the diagram in docs/states.md
+is drawn from `TRANSITIONS` by tools/draw_states.py. Spec: docs/spec/api.md (states).
 
 The rule of direction: a state has a rank, and a change never lowers it, except a change marked `new_epoch`,
 which plans a new launch. So inside one launch a computation only moves forward.
@@ -133,8 +133,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_go(Cause.EVIDENCE_PUBLISHED, ENCLAVE, S.AWAITING_KEYS, S.LAUNCHING),
     *_stay(Cause.DELIVERY_RECEIVED, PARTICIPANTS, S.AWAITING_KEYS),
     *_stay(Cause.DELIVERY_ANSWERED, ENCLAVE, S.AWAITING_KEYS),
-    # A refusal, withdrawal or cancellation while an enclave lives is first asked of the enclave, which answers
-    # with a signed refusal or has already begun to run.
+    # A refusal, withdrawal or cancellation while an enclave lives is first asked of the enclave, which
+    # answers with a signed refusal or has already begun to run.
     *_stay(Cause.END_ASKED, PARTICIPANTS | OWNER, *_WAITING),
     *_stay(Cause.END_ASKED, OWNER, S.RUNNING),
     *_go(Cause.RUN_STARTED, ENCLAVE, S.RUNNING, S.AWAITING_KEYS),
@@ -156,7 +156,7 @@ _BY_EDGE = {(transition.cause, transition.source): transition for transition in 
 
 
 def find_transition(cause: Cause, source: State | None) -> Transition:
-    """Return the one change that `cause` means in `source`; raises a typed `wrong_state` when there is none."""
+    """Return the one change that `cause` means in `source`; raises `wrong_state` when there is none."""
     transition = _BY_EDGE.get((cause, source))
     if transition is None:
         allowed = [edge.value for _, edge in _edges(cause) if edge is not None]

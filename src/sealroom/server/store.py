@@ -1,7 +1,8 @@
 """The database: opened, migrated and spoken to in transactions that either happen whole or not at all.
 
-SQLite runs in WAL mode with full synchronisation, and a writing transaction takes the write lock before it reads,
-so no transaction decides on what another is changing. On PostgreSQL services lock the computation's row instead.
+SQLite runs in WAL mode with full synchronisation, and a writing transaction takes the write lock before it
+reads, so no transaction decides on what another is changing. On PostgreSQL services lock the computation's
+row instead.
 """
 
 import sqlite3
@@ -61,7 +62,7 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _configure_sqlite(connection: Any, record: object) -> None:  # noqa: ANN401  (a DBAPI connection has no type)
+def _configure_sqlite(connection: Any, record: object) -> None:  # noqa: ANN401 - of no declared type
     if not isinstance(connection, sqlite3.Connection):
         raise TypeError(f"sqlite driver: got {type(connection).__name__}, expected the standard library's")
     connection.isolation_level = None  # transactions are begun below, not guessed by the driver

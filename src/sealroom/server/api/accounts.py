@@ -33,7 +33,7 @@ def show_server(platform: ThePlatform) -> ServerView:
 def post_account(
     platform: ThePlatform, body: NewAccount, idempotency_key: Annotated[str | None, Header()] = None
 ) -> AccountCreated:
-    """Create an account. The token is shown once more only to the very same request, repeated with its key."""
+    """Create an account. Its token is shown again only to the very same request with the same key."""
     key = parse_key(idempotency_key)
     token = derive_token(secret=platform.secret, key=key, email=body.email)
 

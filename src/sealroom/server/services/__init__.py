@@ -1,1 +1,1 @@
-"""One module a topic. A service decides inside the transaction it is given; routes and the reconciler call it."""
+"""One module a topic. A service decides inside the transaction it is given."""

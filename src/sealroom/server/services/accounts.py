@@ -19,8 +19,8 @@ from sealroom.server.schema import Account
 def derive_token(*, secret: bytes, key: uuid.UUID, email: str) -> str:
     """Make the token of an account from the request's own key, so that a repeated request can be answered.
 
-    The key (122 random bits, of which the server keeps a hash) is what makes the token secret; the server's secret
-    keeps somebody who only saw the key from computing it.
+    The key (122 random bits, of which the server keeps a hash) is what makes the token secret; the server's
+    secret keeps somebody who only saw the key from computing it.
     """
     message = b"sealroom/v1/account-token\0" + key.bytes + email.encode()
     return "srt_" + hmac.new(secret, message, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""The Code Provider's program: checked, taken apart into blobs, given out again, and launched when it is newer.
+"""The Code Provider's program: checked, taken apart into blobs, given out again.
 
 Everything but run.py and requirements.txt is sealed; the server cannot read it and does not try.
 """
@@ -32,7 +32,7 @@ _MAX_CLEAR_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpackedCode:
-    """An archive taken apart: its list, the blob of each file in the list's order, and the packages' digest."""
+    """An archive taken apart: its list, each file's blob in the list's order, and the packages' digest."""
 
     code_list: CodeList
     blobs: tuple[Blob, ...]
@@ -40,7 +40,7 @@ class UnpackedCode:
 
 
 def unpack(source: BinaryIO, blobs: BlobStore, limits: ServerLimits) -> UnpackedCode:
-    """Take an archive apart into blobs; raises a typed refusal and leaves nothing behind when it is not right."""
+    """Take an archive apart into blobs; what is not right is refused, typed, and leaves nothing behind."""
     stored: dict[str, Blob] = {}
     try:
         _unpack_into(stored, source, blobs, limits)

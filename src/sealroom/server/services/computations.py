@@ -1,7 +1,7 @@
 """Computations: made by their owner, joined by participants with their keys, and ended.
 
-The server checks what it can see so that mistakes are found early. Participants do not rely on it: their clients
-compare the terms with the owner's invitation and every key with the measured arguments.
+The server checks what it can see so that mistakes are found early. Participants do not rely on it: their
+clients compare the terms with the owner's invitation and every key with the measured arguments.
 """
 
 from collections.abc import Sequence
@@ -91,8 +91,8 @@ def register_key(
 ) -> None:
     """Register a participant's key; the last one of all, with code there, plans the launch.
 
-    A key stays what it is: registering it again does nothing, registering another one is refused, and so is one
-    that somebody else registered.
+    A key stays what it is: registering it again does nothing, registering another one is refused, and so is
+    one that somebody else registered.
     """
     participant = find_participant(computation, account, registration.role)
     check_public_key(registration.public_key)

@@ -1,4 +1,4 @@
-"""Launches: an epoch is planned as a row, with its measured arguments; the reconciler does the rest from there.
+"""Launches: an epoch is planned as a row with its measured arguments; the reconciler does the rest.
 
 Planning happens in the transaction that makes a computation ready, so a crash before, between or after leaves
 either no launch or one that will be started. Only the highest epoch of a computation counts.
@@ -101,7 +101,7 @@ def ask_to_end(
 
 
 def ask_for_new_code(computation: ComputationRow, who: Who, *, now: datetime) -> None:
-    """Ask a waiting enclave to end because newer code is there; the next epoch is planned when it has ended."""
+    """Ask a waiting enclave to end because newer code is there; the next epoch follows its end."""
     launch = live_launch(computation)
     if launch is not None and launch.end_cause is None:
         launch.end_cause, launch.end_by, launch.end_asked_at = Cause.CODE_SENT.value, who.name, now

@@ -1,4 +1,4 @@
-"""The first schema: accounts, computations, code versions, uploads, launches, deliveries, runs, results, events.
+"""The first schema: accounts, computations, programs, uploads, launches, deliveries, runs, events.
 
 Events are append-only by trigger, so that not even a mistake of ours rewrites them.
 """
