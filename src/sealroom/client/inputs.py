@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+from sealroom.client.hashing_sink import HashingSink
 from sealroom.client.journal import Journal
 from sealroom.client.json_values import JsonObject
 from sealroom.client.private_files import read_bounded, replacing, write_private
@@ -101,7 +102,7 @@ class InputSender:
         target = self.folder.sealed_input(name)
         watched = _Watched(source, f"sealing {name}", progress)
         with replacing(target) as sink:
-            hashed = _Hashing(sink)
+            hashed = HashingSink(sink)
             seal_stream(watched, hashed, key=key, context=context)
         if watched.digest() != plain_sha256:
             self._drop_staged(name)
@@ -221,25 +222,6 @@ class _Watched:
 
     def digest(self) -> bytes:
         """Return the SHA-256 of what was read."""
-        return self._digest.digest()
-
-
-class _Hashing:
-    """A sink that hashes and counts what passes through it."""
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self._sink = sink
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes | bytearray | memoryview, /) -> int:
-        """Write and hash."""
-        self._digest.update(data)
-        self.size += len(data)
-        return self._sink.write(data)
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of what was written."""
         return self._digest.digest()
 
 

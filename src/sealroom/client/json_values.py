@@ -96,6 +96,10 @@ class JsonObject:
         values = self._typed(name, list)
         return tuple(JsonObject(value, what=f"{self.what}: {name}[{i}]") for i, value in enumerate(values))
 
+    def array(self, name: str) -> list[object]:
+        """Read an array of anything."""
+        return self._typed(name, list)
+
     def texts(self, name: str) -> tuple[str, ...]:
         """Read an array of strings."""
         values = self._typed(name, list)

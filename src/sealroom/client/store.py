@@ -7,6 +7,7 @@ Spec: docs/spec/journal.md (what is recorded) and docs/spec/invitation.md.
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -92,6 +93,10 @@ class ComputationFolder:
         except UnicodeDecodeError as error:
             raise MalformedError("invitation: not ASCII") from error
         return JoinedComputation(invitation=invitation, server=_parse_server(server))
+
+    def discard(self) -> None:
+        """Remove the invitation again, because the server did not take the computation."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def data_key(self, role: Role) -> DataKey:
         """Return this participant's data key for a role, made and stored when first asked for."""

@@ -1,0 +1,176 @@
+"""A Result Consumer's results: downloaded sealed, compared with the receipt, opened at home.
+
+Constant memory for any size. Must never: keep a plaintext that does not authenticate, or a result that the
+receipt does not name.
+Spec: docs/spec/container.md, docs/spec/receipt.md.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from sealroom.client.hashing_sink import HashingSink
+from sealroom.client.private_files import replacing
+from sealroom.client.runs import RunRecord, fetch_record
+from sealroom.client.session import Client
+from sealroom.client.store import ComputationFolder
+from sealroom.client.transport import Progress
+from sealroom.core.errors import VerificationError
+from sealroom.core.sealing.container import open_stream, sealed_size
+from sealroom.core.sealing.context import Context
+from sealroom.core.sealing.output_key import OutputKey, derive_output_key
+from sealroom.core.wire.participants import Role
+from sealroom.core.wire.receipt import OutputRecord
+
+# No result is larger than the whole budget of outputs, sealed in the smallest chunks.
+_SMALLEST_CHUNK_LOG2 = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One opened result, on disk."""
+
+    name: str
+    path: Path
+    size: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultTarget:
+    """Where results go, and how far they are told about."""
+
+    folder: Path | None = None
+    epoch: int | None = None
+    progress: Progress | None = None
+
+
+def fetch_results(client: Client, home: ComputationFolder, target: ResultTarget) -> tuple[Result, ...]:
+    """Fetch, check and open every result of this consumer.
+
+    1. The receipt is signed by an enclave that this participant delivered to, and has a closing.
+    2. The consumer's index is the one of this participant's key in the measured arguments.
+    3. Each container has the digest that the closing names, and opens under its name.
+
+    Raises `VerificationError` for a result that is withheld, changed or not named.
+    """
+    offers = _Offers.fetch(client, home, target.epoch)
+    record = fetch_record(client, home, epoch=offers.epoch)
+    index = own_index(record, client.identity.public_key)
+    folder = target.folder or home.results(record.enclave.mrenclave)
+    folder.mkdir(parents=True, exist_ok=True)
+    key = _output_key(client, home, record)
+    opener = _Opener(
+        client=client, home=home, record=record, folder=folder, key=key, progress=target.progress
+    )
+    try:
+        return tuple(opener.open(output, offers.path(output)) for output in own_outputs(record, index))
+    finally:
+        key.wipe()
+
+
+def own_index(record: RunRecord, public_key: bytes) -> int:
+    """Return this key's index among the Result Consumers of the measured arguments."""
+    arguments = record.arguments
+    slot = None if arguments is None else arguments.find(Role.RESULT_CONSUMER, public_key)
+    if slot is None:
+        raise VerificationError("results: this key is no result consumer in the measured arguments")
+    return slot.index
+
+
+def own_outputs(record: RunRecord, index: int) -> tuple[OutputRecord, ...]:
+    """Return the results that the closing names for one consumer."""
+    if record.closing is None:
+        raise VerificationError(
+            "results: the receipt has no closing, so nothing says which results are the run's"
+        )
+    return tuple(output for output in record.closing.outputs if output.consumer == index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Offers:
+    """What the server offers: where each result of a launch would be."""
+
+    computation: UUID
+    epoch: int
+    places: Mapping[tuple[int, str], int]
+
+    @classmethod
+    def fetch(cls, client: Client, home: ComputationFolder, epoch: int | None) -> "_Offers":
+        query = "" if epoch is None else f"?epoch={epoch}"
+        answer = client.transport.get_json(f"/computations/{home.computation}/results{query}")
+        places = {
+            (entry.number("consumer"), entry.text("name")): entry.number("index")
+            for entry in answer.items("results")
+        }
+        return cls(computation=home.computation, epoch=answer.number("epoch"), places=places)
+
+    def path(self, output: OutputRecord) -> str:
+        place = self.places.get((output.consumer, output.name))
+        if place is None:
+            raise VerificationError(
+                f"result {output.name}: named by the receipt, and the server withholds it"
+            )
+        return f"/computations/{self.computation}/results/{output.consumer}/{place}?epoch={self.epoch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opener:
+    """Downloads, checks and opens the results of one run."""
+
+    client: Client
+    home: ComputationFolder
+    record: RunRecord
+    folder: Path
+    key: OutputKey
+    progress: Progress | None
+
+    def open(self, output: OutputRecord, path: str) -> Result:
+        with tempfile.TemporaryFile(dir=self.home.path) as sealed:
+            self.client.transport.download(
+                path, sealed, max_bytes=self._most(), progress=self.progress, label=output.name
+            )
+            sealed.seek(0)
+            if hashlib.file_digest(sealed, "sha256").digest() != output.sha256:
+                raise VerificationError(f"result {output.name}: not the one that the receipt names")
+            sealed.seek(0)
+            target = self.folder / output.name
+            with replacing(target) as plain:
+                hashed = HashingSink(plain)
+                open_stream(sealed, hashed, key=self.key, context=self._context(output.name))
+        self.client.journal.note_received(
+            self.home.computation,
+            mrenclave=self.record.enclave.mrenclave,
+            name=output.name,
+            sha256=output.sha256,
+        )
+        return Result(name=output.name, path=target, size=hashed.size, sha256=hashed.digest())
+
+    def _context(self, name: str) -> Context:
+        return Context.result(
+            computation=self.home.computation,
+            owner_pk=self.client.identity.public_key,
+            box_pk=self.record.enclave.box_pk,
+            name=name,
+        )
+
+    def _most(self) -> int:
+        arguments = self.record.arguments
+        budget = 0 if arguments is None else arguments.terms.limits.max_output_bytes
+        return sealed_size(budget, chunk_log2=_SMALLEST_CHUNK_LOG2)
+
+
+def _output_key(client: Client, home: ComputationFolder, record: RunRecord) -> OutputKey:
+    data_key = home.data_key(Role.RESULT_CONSUMER)
+    try:
+        return derive_output_key(
+            data_key,
+            box_pk=record.enclave.box_pk,
+            computation=home.computation,
+            consumer_pk=client.identity.public_key,
+        )
+    finally:
+        data_key.wipe()
