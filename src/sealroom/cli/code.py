@@ -1,0 +1,93 @@
+"""`sealroom code`: send the program, or read what everybody may read of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from sealroom.cli.options import INPUT_FOLDER, Invocation, UuidType, command_options
+from sealroom.cli.sessions import open_client
+from sealroom.client.member import Member, ReviewedCode
+from sealroom.client.roles import CodeProvider
+from sealroom.core.wire.code_list import CLEAR_PATHS, CodeList
+from sealroom.core.wire.foreign_text import visible_lines
+
+
+@click.group("code")
+def command() -> None:
+    """Send the program, or show what everybody may read of it."""
+
+
+@command.command("send")
+@click.argument("computation", type=UuidType())
+@click.argument("folder", type=INPUT_FOLDER)
+@command_options
+def send(invocation: Invocation, computation: UUID, folder: Path) -> None:
+    """Encrypt, sign and send the program in FOLDER (Code Provider).
+
+    run.py and requirements.txt stay readable for everybody; each other file is encrypted under its own path.
+    Hidden files and __pycache__ stay at home. New code while an enclave waits ends that enclave.
+    """
+    with open_client(invocation, computation) as client, invocation.console.transfers() as progress:
+        files = CodeProvider(client, computation).send(folder, progress=progress)
+
+    def render() -> None:
+        _print_files(invocation, files)
+        invocation.console.next_step(f"sealroom status {computation}")
+
+    invocation.console.result(_document(files), render)
+
+
+@command.command("show")
+@click.argument("computation", type=UuidType())
+@command_options
+def show(invocation: Invocation, computation: UUID) -> None:
+    """Show the readable code: the list that its provider signed, run.py and requirements.txt.
+
+    Whether an enclave measured just this list is told by `sealroom evidence verify`.
+    """
+    with open_client(invocation, computation) as client, invocation.console.transfers() as progress:
+        reviewed = Member(client, computation).code(progress=progress)
+    code = reviewed.code
+    clear = {
+        path: text for path, text in (("run.py", code.run), ("requirements.txt", code.requirements)) if text
+    }
+    document = _document(code.files) | {
+        "signed_by": reviewed.signer_email,
+        "signer": reviewed.signer.hex(),
+        "signer_pinned": reviewed.signer_pinned,
+        "clear": {path: text.decode("utf-8", "replace") for path, text in clear.items()},
+    }
+    invocation.console.result(document, lambda: _print_review(invocation, reviewed, clear))
+
+
+def _print_review(invocation: Invocation, reviewed: ReviewedCode, clear: dict[str, bytes]) -> None:
+    _print_files(invocation, reviewed.code.files)
+    how = "pinned" if reviewed.signer_pinned else "not pinned"
+    click.echo(f"signed by {reviewed.signer_email}, key {reviewed.signer.hex()} ({how})")
+    for path, text in clear.items():
+        click.secho(f"\n{path}", bold=True)
+        for number, line in enumerate(visible_lines(text.decode("utf-8", "replace")), 1):
+            click.echo(f"{number:4}  {line}")
+
+
+def _print_files(invocation: Invocation, files: CodeList) -> None:
+    rows = [
+        (
+            file.path,
+            "readable" if file.path in CLEAR_PATHS else "encrypted",
+            str(file.size),
+            file.sha256.hex(),
+        )
+        for file in files.files
+    ]
+    invocation.console.table(("path", "", "bytes", "SHA-256"), rows)
+
+
+def _document(files: CodeList) -> dict[str, object]:
+    return {
+        "digest": files.digest.hex(),
+        "files": [{"path": f.path, "size": f.size, "sha256": f.sha256.hex()} for f in files.files],
+    }

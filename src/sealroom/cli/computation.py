@@ -1,0 +1,177 @@
+"""`sealroom computation`: what an owner does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from sealroom.cli.account import server_address
+from sealroom.cli.options import OUTPUT_FILE, Invocation, UuidType, command_options
+from sealroom.cli.sessions import open_client
+from sealroom.cli.status import computation_document, print_computation
+from sealroom.client.computation import Computation
+from sealroom.client.member import KeyHolder
+from sealroom.client.private_files import write_private
+from sealroom.client.roles import DEFAULT_LIMITS, ComputationDraft, ComputationOwner
+from sealroom.client.session import Client
+from sealroom.core.errors import MalformedError
+from sealroom.core.wire.terms import Limits, LogRelease, Tee
+
+_LIMITS = ("max_output_bytes", "max_log_bytes", "max_seconds", "max_memory")
+
+
+@click.group("computation")
+def command() -> None:
+    """Create a computation, list and end your computations."""
+
+
+@command.command("create")
+@click.option("--server", required=True, help="The server's address, https://HOST[:PORT].")
+@click.option("--server-cert", help="SHA-256 of the server's certificate, 64 hexadecimal digits.")
+@click.option("--name", required=True, help="A name for people to recognise it by.")
+@click.option("--code-provider", required=True, metavar="EMAIL", help="Who brings the program.")
+@click.option(
+    "--data-provider", multiple=True, metavar="EMAIL", help="Who brings data; once for each, in order."
+)
+@click.option(
+    "--result-consumer", multiple=True, metavar="EMAIL", help="Who gets results; once for each, in order."
+)
+@click.option(
+    "--tee", type=click.Choice([tee.value for tee in Tee]), required=True, help="What it must run on."
+)
+@click.option(
+    "--logs",
+    type=click.Choice([release.value for release in LogRelease]),
+    default=LogRelease.PARTICIPANTS.value,
+    show_default=True,
+    help="Who may read what the program prints.",
+)
+@click.option(
+    "--max-output-bytes",
+    type=click.IntRange(min=0),
+    default=DEFAULT_LIMITS.max_output_bytes,
+    show_default=True,
+)
+@click.option(
+    "--max-log-bytes", type=click.IntRange(min=0), default=DEFAULT_LIMITS.max_log_bytes, show_default=True
+)
+@click.option(
+    "--max-seconds", type=click.IntRange(min=1), default=DEFAULT_LIMITS.max_seconds, show_default=True
+)
+@click.option(
+    "--max-memory", type=click.IntRange(min=1), default=DEFAULT_LIMITS.max_memory, show_default=True
+)
+@click.option(
+    "--invitation",
+    type=OUTPUT_FILE,
+    required=True,
+    help="Where to write the invitation; only you can read the file.",
+)
+@command_options
+def create(
+    invocation: Invocation, server: str, server_cert: str | None, invitation: Path, **choices: object
+) -> None:
+    """Create a computation and its invitation.
+
+    The invitation holds three words that only the participants may know. Hand it to them by another channel
+    than the server: a call, a message, a meeting. Every choice here is measured into the enclave.
+    """
+    if invitation.exists():
+        raise click.BadParameter(f"{invitation} exists already", param_hint="--invitation")
+    draft = _draft(choices)
+    address = server_address(server, server_cert)
+    with Client(home=invocation.open_home(), server=address, identity=invocation.signing_key) as client:
+        owner = ComputationOwner.create(client, draft)
+        content = owner.invitation_file or (owner.invitation_line + "\n").encode()
+        write_private(invitation, content)
+        found = owner.status()
+
+    def render() -> None:
+        print_computation(invocation, found)
+        click.echo(f"invitation written to {invitation}")
+
+    document = computation_document(found) | {"invitation_file": str(invitation)}
+    invocation.console.result(document, render)
+
+
+@command.command("list")
+@click.option("--server", required=True, help="The server's address, https://HOST[:PORT].")
+@click.option("--server-cert", help="SHA-256 of the server's certificate, 64 hexadecimal digits.")
+@command_options
+def list_computations(invocation: Invocation, server: str, server_cert: str | None) -> None:
+    """List the computations that your account has a part in."""
+    with Client(home=invocation.open_home(), server=server_address(server, server_cert)) as client:
+        found = client.computations()
+    rows = [
+        (str(c.computation), c.name, c.state.value, ", ".join(r.value for r in c.my_roles)) for c in found
+    ]
+    invocation.console.result(
+        {"computations": [computation_document(computation) for computation in found]},
+        lambda: invocation.console.table(("computation", "name", "state", "my roles"), rows),
+    )
+
+
+@command.command("cancel")
+@click.argument("computation", type=UuidType())
+@click.option("--reason", default="", help="A sentence for the participants.")
+@command_options
+def cancel(invocation: Invocation, computation: UUID, reason: str) -> None:
+    """End COMPUTATION for good (owner). A waiting enclave ends with a signed refusal."""
+    with open_client(invocation, computation) as client:
+        _show(invocation, ComputationOwner(client, computation).cancel(reason))
+
+
+@command.command("relaunch")
+@click.argument("computation", type=UuidType())
+@command_options
+def relaunch(invocation: Invocation, computation: UUID) -> None:
+    """Launch COMPUTATION again (owner). Everybody verifies and delivers again; uploaded data stays."""
+    with open_client(invocation, computation) as client:
+        _show(invocation, ComputationOwner(client, computation).relaunch())
+
+
+@command.command("archive")
+@click.argument("computation", type=UuidType())
+@command_options
+def archive(invocation: Invocation, computation: UUID) -> None:
+    """Put an ended COMPUTATION away (owner): its data is removed from the server, receipts stay."""
+    with open_client(invocation, computation) as client:
+        _show(invocation, ComputationOwner(client, computation).archive())
+
+
+@command.command("withdraw")
+@click.argument("computation", type=UuidType())
+@click.option("--reason", default="", help="A sentence for the others.")
+@command_options
+def withdraw(invocation: Invocation, computation: UUID, reason: str) -> None:
+    """Leave COMPUTATION for good (any participant); it cannot go on without you."""
+    with open_client(invocation, computation) as client:
+        _show(invocation, KeyHolder(client, computation).withdraw(reason))
+
+
+def _draft(choices: dict[str, object]) -> ComputationDraft:
+    try:
+        limits = Limits(**{name: int(str(choices[name])) for name in _LIMITS})
+    except MalformedError as error:
+        raise click.UsageError(str(error)) from error
+    return ComputationDraft(
+        name=str(choices["name"]),
+        code_provider=str(choices["code_provider"]),
+        data_providers=_texts(choices["data_provider"]),
+        result_consumers=_texts(choices["result_consumer"]),
+        tee=Tee(choices["tee"]),
+        logs=LogRelease(choices["logs"]),
+        limits=limits,
+    )
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, tuple):
+        raise TypeError("click gave an e-mail option another type")
+    return tuple(map(str, values))
+
+
+def _show(invocation: Invocation, found: Computation) -> None:
+    invocation.console.result(computation_document(found), lambda: print_computation(invocation, found))
