@@ -16,19 +16,21 @@ from sealroom.core.wire.foreign_text import visible
 
 _T = TypeVar("_T")
 
-_TEXTS = {check.name: check for group in GROUPS for check in group.checks}
-_SOURCES = {
-    check.name: f"docs/spec/verification.md, {chapter}.{section}"
-    for chapter, group in enumerate(GROUPS, 1)
-    for section, check in enumerate(group.checks, 1)
-}
+_PAGE = "docs/spec/verification.md"
 _MAX_OBSERVED = 2000
 
 
 class Record:
-    """The checks that were made so far."""
+    """The checks that were made so far, of the catalogue `groups` whose rules stand on `page`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, groups: tuple[GroupText, ...] = GROUPS, page: str = _PAGE) -> None:
+        self._groups = groups
+        self._texts = {check.name: check for group in groups for check in group.checks}
+        self._sources = {
+            check.name: f"{page}, {chapter}.{section}"
+            for chapter, group in enumerate(groups, 1)
+            for section, check in enumerate(group.checks, 1)
+        }
         self._checks: dict[str, Check] = {}
 
     def check(
@@ -43,7 +45,7 @@ class Record:
         try:
             value = step()
         except (MalformedError, VerificationError, CollateralError) as exc:
-            self._add(name, Outcome.FAILED, str(exc), required=required, blame=_blame(exc, _TEXTS[name]))
+            self._add(name, Outcome.FAILED, str(exc), required=required, blame=_blame(exc, self._texts[name]))
             return None
         text = observed if isinstance(observed, str) else observed(value)
         self._add(name, Outcome.PASSED, text, required=required)
@@ -80,15 +82,15 @@ class Record:
         blame: Blame | None,
     ) -> Check:
         """Return one part of the check `whole`, with its words and a title of its own."""
-        check = _check(_TEXTS[whole], outcome, observed, required=required, blame=blame)
+        check = self._made(self._texts[whole], outcome, observed, required=required, blame=blame)
         return replace(check, name=f"{whole}.{name}", title=visible(title))
 
     def parts(self, name: str, parts: tuple[Check, ...], observed: str) -> None:
         """Record a check that is made of others."""
-        text = _TEXTS[name]
+        text = self._texts[name]
         outcome = worst(part.outcome for part in parts)
         blame = next((part.blame for part in parts if part.blame is not None), None)
-        self._checks[name] = _check(text, outcome, observed, parts=parts, blame=blame)
+        self._checks[name] = self._made(text, outcome, observed, parts=parts, blame=blame)
 
     def passed(self, name: str) -> bool:
         """Whether that check was made and passed."""
@@ -104,7 +106,7 @@ class Record:
 
     def groups(self) -> tuple[CheckGroup, ...]:
         """Return all checks of the catalogue in its order, those that were not made as not reached."""
-        return tuple(self._group(group) for group in GROUPS)
+        return tuple(self._group(group) for group in self._groups)
 
     def _group(self, group: GroupText) -> CheckGroup:
         parts = tuple(self._checks.get(text.name) or self._missing(text, group) for text in group.checks)
@@ -115,7 +117,7 @@ class Record:
         failed = [c.name for c in own if self._checks[c.name].outcome is Outcome.FAILED]
         failed += [name for name, check in self._checks.items() if check.outcome is Outcome.FAILED]
         because = f"{failed[0]} failed" if failed else "an earlier check was not reached"
-        return _check(text, Outcome.NOT_REACHED, "", because=because)
+        return self._made(text, Outcome.NOT_REACHED, "", because=because)
 
     def _add(
         self,
@@ -129,34 +131,34 @@ class Record:
     ) -> None:
         if name in self._checks:
             raise RuntimeError(f"{name}: recorded twice")
-        self._checks[name] = _check(
-            _TEXTS[name], outcome, observed, required=required, because=because, blame=blame
+        self._checks[name] = self._made(
+            self._texts[name], outcome, observed, required=required, because=because, blame=blame
         )
 
-
-def _check(
-    text: CheckText,
-    outcome: Outcome,
-    observed: str,
-    *,
-    required: str | None = None,
-    because: str | None = None,
-    blame: Blame | None = None,
-    parts: tuple[Check, ...] = (),
-) -> Check:
-    return Check(
-        name=text.name,
-        title=text.title,
-        outcome=outcome,
-        observed=visible(observed[:_MAX_OBSERVED]),
-        required=text.required if required is None else required,
-        meaning=text.meaning,
-        remedy=text.remedy,
-        source=_SOURCES[text.name],
-        because=because,
-        blame=blame,
-        parts=parts,
-    )
+    def _made(
+        self,
+        text: CheckText,
+        outcome: Outcome,
+        observed: str,
+        *,
+        required: str | None = None,
+        because: str | None = None,
+        blame: Blame | None = None,
+        parts: tuple[Check, ...] = (),
+    ) -> Check:
+        return Check(
+            name=text.name,
+            title=text.title,
+            outcome=outcome,
+            observed=visible(observed[:_MAX_OBSERVED]),
+            required=text.required if required is None else required,
+            meaning=text.meaning,
+            remedy=text.remedy,
+            source=self._sources[text.name],
+            because=because,
+            blame=blame,
+            parts=parts,
+        )
 
 
 def _blame(exc: Exception, text: CheckText) -> Blame:
