@@ -1,0 +1,133 @@
+"""The checks of a receipt's opening and of the participants in it.
+
+Spec: docs/spec/receipt.md, "Verifying", a run, 2 and 3.
+"""
+
+from sealroom.core.errors import VerificationError
+from sealroom.core.evidence.receipt_rules import check_same
+from sealroom.core.evidence.record import Record
+from sealroom.core.sealing.commitment import verify_commitment
+from sealroom.core.wire.arguments import Arguments
+from sealroom.core.wire.delivery import NO_COMMITMENT, verify_statement_signature
+from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
+from sealroom.core.wire.input_list import InputFile, InputList
+from sealroom.core.wire.participants import Role
+from sealroom.core.wire.receipt import Opening
+
+
+def appraise_opening(
+    record: Record, envelope: Envelope, *, enclave: VerifiedEnclave | SimulatedEnclave
+) -> Opening | None:
+    """Record the checks 2.1 to 3.4; return the opening once it was signed by `enclave` and has its form.
+
+    2: signature before form, then contract and enclave. 3: one delivery a slot, then each statement, each
+    signature, each commitment.
+    """
+    payload = record.check(
+        "opening.signature",
+        lambda: verify_envelope(envelope, public_key=enclave.identity_pk),
+        "made by the enclave's identity key",
+    )
+    if payload is None:
+        return None
+    opening = record.check("opening.form", lambda: Opening.from_payload(payload), "an opening")
+    if opening is None:
+        return None
+    arguments = enclave.arguments
+    record.rule("opening.contract", lambda: _check_contract(opening, arguments), arguments.agreement.hex())
+    record.rule("opening.enclave", lambda: _check_enclave(opening, enclave), enclave.mrenclave.hex())
+    count = f"{len(arguments.participants)} of {len(arguments.participants)}"
+    record.rule("participants.slots", lambda: _check_slots(opening, arguments), count)
+    # The others pair records with slots: without the same slots there is nothing to pair.
+    if record.passed("participants.slots"):
+        record.rule("participants.statements", lambda: _check_statements(opening, enclave), count)
+        record.rule("participants.signatures", lambda: _check_signatures(opening), count)
+        inputs = f"{len(opening.inputs)} files"
+        record.rule("participants.inputs", lambda: _check_inputs(opening, arguments), inputs)
+    return opening
+
+
+def _check_contract(opening: Opening, arguments: Arguments) -> None:
+    check_same("agreement", opening.agreement, arguments.agreement)
+    if opening.arguments != arguments.to_bytes():
+        raise VerificationError("arguments: not those of the evidence")
+    check_same("computation", opening.computation.bytes, arguments.computation.bytes)
+    if opening.tee is not arguments.terms.tee:
+        raise VerificationError(f"tee: got {opening.tee.value}, expected {arguments.terms.tee.value}")
+    if opening.delivery is not arguments.terms.delivery:
+        expected = arguments.terms.delivery.value
+        raise VerificationError(f"delivery: got {opening.delivery.value}, expected {expected}")
+    check_same("code", opening.code, arguments.code_digest)
+    check_same("packages", opening.packages, arguments.packages_digest)
+
+
+def _check_enclave(opening: Opening, enclave: VerifiedEnclave | SimulatedEnclave) -> None:
+    check_same("mrenclave", opening.mrenclave, enclave.mrenclave)
+    check_same("identity_pk", opening.identity_pk, enclave.identity_pk)
+    check_same("box_pk", opening.box_pk, enclave.box_pk)
+
+
+def _check_slots(opening: Opening, arguments: Arguments) -> None:
+    said = [(record.role, record.index) for record in opening.participants]
+    listed = [(participant.role, participant.index) for participant in arguments.participants]
+    if said != listed:
+        raise VerificationError(
+            f"participants: {len(said)} deliveries, not one for each of {len(listed)} slots"
+        )
+
+
+def _check_statements(opening: Opening, enclave: VerifiedEnclave | SimulatedEnclave) -> None:
+    arguments = enclave.arguments
+    for participant, delivered in zip(arguments.participants, opening.participants, strict=True):
+        statement, who = delivered.statement, f"{participant.role.value} {participant.index}"
+        check_same(f"{who}: agreement", statement.agreement, arguments.agreement)
+        check_same(f"{who}: mrenclave", statement.mrenclave, enclave.mrenclave)
+        check_same(f"{who}: identity_pk", statement.identity_pk, enclave.identity_pk)
+        check_same(f"{who}: box_pk", statement.box_pk, enclave.box_pk)
+        if statement.role is not participant.role:
+            raise VerificationError(f"{who}: the statement is of a {statement.role.value}")
+        check_same(f"{who}: sender_pk", statement.sender_pk, participant.public_key)
+
+
+def _check_signatures(opening: Opening) -> None:
+    for delivered in opening.participants:
+        try:
+            verify_statement_signature(
+                statement=delivered.statement,
+                box_sha256=delivered.box_sha256,
+                signature=delivered.signature,
+            )
+        except VerificationError as exc:
+            raise VerificationError(f"{delivered.role.value} {delivered.index}: {exc}") from exc
+
+
+def _check_inputs(opening: Opening, arguments: Arguments) -> None:
+    providers = len(arguments.in_role(Role.DATA_PROVIDER))
+    strangers = [file.provider for file in opening.inputs if file.provider >= providers]
+    if strangers:
+        raise VerificationError(f"inputs: a file of data-provider {strangers[0]}, who is not listed")
+    for delivered in opening.participants:
+        statement, who = delivered.statement, f"{delivered.role.value} {delivered.index}"
+        if delivered.role is not Role.DATA_PROVIDER:
+            check_same(f"{who}: commitment", statement.commitment, NO_COMMITMENT)
+            continue
+        try:
+            verify_commitment(
+                statement.commitment,
+                _inputs_of(opening, delivered.index),
+                computation=arguments.computation,
+                sender_pk=statement.sender_pk,
+            )
+        except VerificationError as exc:
+            raise VerificationError(f"{who}: {exc}") from exc
+
+
+def _inputs_of(opening: Opening, provider: int) -> InputList:
+    return InputList(
+        files=tuple(
+            InputFile(name=file.name, size=file.size, sha256=file.sha256)
+            for file in opening.inputs
+            if file.provider == provider
+        )
+    )
