@@ -171,8 +171,8 @@ class ContainerReader(io.RawIOBase):
         self._cipher = ChunkCipher(subkey)
         self._layout = Layout.of(size, chunk_log2=header.chunk_log2)
         buffer_size = self._layout.sealed_size_of(0)
-        self._sealed = memoryview(bytearray(buffer_size))
-        self._plain = memoryview(bytearray(buffer_size - TAG_SIZE))
+        self._sealed = _buffer(buffer_size)
+        self._plain = _buffer(buffer_size - TAG_SIZE)
         self._loaded: int | None = None
         self._position = 0
         self._load(self._layout.count - 1)
@@ -239,11 +239,12 @@ def _seal_chunks(source: Readable, sink: Writable, header: Header, subkey: Subke
     """Write header and chunks; one chunk is read ahead, since the last one is sealed as the last."""
     size = 1 << header.chunk_log2
     cipher = ChunkCipher(subkey)
-    current, ahead = memoryview(bytearray(size)), memoryview(bytearray(size))
-    sealed = memoryview(bytearray(size + TAG_SIZE))
+    current = _buffer(size)
     try:
         write_all(sink, memoryview(header.to_bytes()))
         length, index, total = read_up_to(source, current), 0, 0
+        # No chunk is longer than the first, and a small file must not pay for buffers that it never fills.
+        ahead, sealed = _buffer(size if length == size else 0), _buffer(length + TAG_SIZE)
         while True:
             following = read_up_to(source, ahead) if length == size else 0
             target = sealed[: length + TAG_SIZE]
@@ -259,9 +260,10 @@ def _seal_chunks(source: Readable, sink: Writable, header: Header, subkey: Subke
 
 def _open_chunks(source: Readable, sink: Writable, cipher: ChunkCipher, size: int) -> int:
     """Authenticate and write chunk after chunk; the stream must end with a chunk sealed as the last."""
-    current, ahead = memoryview(bytearray(size + TAG_SIZE)), memoryview(bytearray(size + TAG_SIZE))
-    plain = memoryview(bytearray(size))
+    current = _buffer(size + TAG_SIZE)
     length, index, total = read_up_to(source, current), 0, 0
+    is_full = length == size + TAG_SIZE
+    ahead, plain = _buffer(size + TAG_SIZE if is_full else 0), _buffer(length)
     while True:
         following = read_up_to(source, ahead) if length == size + TAG_SIZE else 0
         opened = plain[: max(0, length - TAG_SIZE)]
@@ -273,3 +275,7 @@ def _open_chunks(source: Readable, sink: Writable, cipher: ChunkCipher, size: in
         if following == 0:
             return total
         current, ahead, length, index = ahead, current, following, index + 1
+
+
+def _buffer(size: int) -> memoryview:
+    return memoryview(bytearray(size))

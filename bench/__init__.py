@@ -1,0 +1,1 @@
+"""Speed measurements that print ratios, since absolute figures belong to one machine. Run: `make bench`."""
