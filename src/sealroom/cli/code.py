@@ -52,7 +52,9 @@ def show(invocation: Invocation, computation: UUID) -> None:
         reviewed = Member(client, computation).code(progress=progress)
     code = reviewed.code
     clear = {
-        path: text for path, text in (("run.py", code.run), ("requirements.txt", code.requirements)) if text
+        path: text
+        for path, text in (("run.py", code.entry_point), ("requirements.txt", code.requirements))
+        if text
     }
     document = _document(code.files) | {
         "signed_by": reviewed.signer_email,

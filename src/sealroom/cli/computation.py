@@ -71,7 +71,7 @@ def command() -> None:
 )
 @command_options
 def create(
-    invocation: Invocation, server: str, server_cert: str | None, invitation: Path, **choices: object
+    invocation: Invocation, /, server: str, server_cert: str | None, invitation: Path, **choices: object
 ) -> None:
     """Create a computation and its invitation.
 

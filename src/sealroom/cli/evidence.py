@@ -1,0 +1,182 @@
+"""`sealroom evidence`: what an enclave proves about itself, shown and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from sealroom.adapters.policies import load_policy
+from sealroom.adapters.release import load_release
+from sealroom.cli.console import read_file
+from sealroom.cli.options import OUTPUT_FILE, Invocation, UuidType, command_options
+from sealroom.cli.sessions import open_client
+from sealroom.cli.verdicts import print_verdict, verdict_exit_code
+from sealroom.client.session import Client
+from sealroom.client.store import ComputationFolder, UnknownComputationError
+from sealroom.client.verification import ROOTS, expectations
+from sealroom.core.attestation.quote import parse_quote
+from sealroom.core.attestation.reports import SgxReport
+from sealroom.core.errors import MalformedError
+from sealroom.core.evidence.expectations import Expectations
+from sealroom.core.evidence.policy import Policy
+from sealroom.core.evidence.verdict import Verdict
+from sealroom.core.evidence.verify import appraise
+from sealroom.core.wire.arguments import parse_arguments
+from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A bundle, and what this home expects of the enclave; `None` where it was never invited."""
+
+    raw: bytes
+    expected: Expectations | None
+
+
+class MomentType(click.ParamType[datetime]):
+    """A point in time with its offset from UTC, ISO 8601."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Parse `value`, or fail as click expects."""
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time like 2026-01-31T12:00:00Z", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} does not name its offset from UTC (end it with Z)", param, ctx)
+        return moment
+
+
+@click.group("evidence")
+def command() -> None:
+    """Show and verify what an enclave proves about itself."""
+
+
+@command.command("verify")
+@click.argument("target")
+@click.option(
+    "--policy",
+    required=True,
+    help="What you accept: strict, up-to-date, insecure-any-status, or a TOML file. There is no default.",
+)
+@click.option(
+    "--at", type=MomentType(), help="Judge as of this time, ISO 8601; such a verdict is not delivered to."
+)
+@click.option(
+    "--insecure-accept-simulated",
+    is_flag=True,
+    help="Exit 0 for a simulated enclave that passed everything else. It protects nothing from its operator.",
+)
+@command_options
+def verify(
+    invocation: Invocation, target: str, policy: str, at: datetime | None, insecure_accept_simulated: bool
+) -> int:
+    """Verify TARGET: a computation's UUID, or an evidence bundle in a file, off line.
+
+    Every check is shown with what was observed. What your own invitation, contacts and journal say is
+    compared where this home has joined the computation. Exit codes: 0 accepted, 1 refused or simulated,
+    2 malformed, 3 collateral stale or missing.
+    """
+    chosen = load_policy(policy)
+    with open_evidence(invocation, target) as evidence:
+        verdict = judge(evidence, chosen, at or datetime.now(UTC))
+    return show_verdict(invocation, verdict, accept_simulated=insecure_accept_simulated)
+
+
+@command.command("show")
+@click.argument("target")
+@click.option("--save", type=OUTPUT_FILE, help="Write the bundle to this file.")
+@click.option("--save-arguments", type=OUTPUT_FILE, help="Write the measured arguments to this file.")
+@command_options
+def show(invocation: Invocation, target: str, save: Path | None, save_arguments: Path | None) -> None:
+    """Show what TARGET, a computation's UUID or a bundle in a file, says about itself, not verified."""
+    with open_evidence(invocation, target) as evidence:
+        bundle = EvidenceBundle.from_bytes(evidence.raw)
+        status = judge(evidence, load_policy("insecure-any-status"), datetime.now(UTC)).status
+    if save is not None:
+        save.write_bytes(evidence.raw)
+    if save_arguments is not None:
+        save_arguments.write_bytes(bundle.arguments)
+    document = _summary(bundle, status)
+    invocation.console.result(
+        document,
+        lambda: invocation.console.table(("says", "value"), [(k, str(v)) for k, v in document.items()]),
+    )
+
+
+@contextmanager
+def open_evidence(invocation: Invocation, target: str) -> Iterator[Evidence]:
+    """Fetch the evidence of a computation, or read it from a file."""
+    path = Path(target)
+    if path.exists():
+        raw = read_file(path, max_bytes=MAX_BUNDLE_BYTES)
+        yield Evidence(raw=raw, expected=_known_expectations(invocation, raw))
+        return
+    computation = UuidType().convert(target, None, None)
+    with open_client(invocation, computation) as client:
+        folder = ComputationFolder(client.home, computation)
+        yield Evidence(raw=client.fetch_evidence(computation), expected=expectations(client, folder))
+
+
+def judge(evidence: Evidence, policy: Policy, now: datetime) -> Verdict:
+    """Run every check with what this home knows."""
+    return appraise(
+        evidence.raw, policy=policy, expected=evidence.expected, release=load_release(), roots=ROOTS, now=now
+    )
+
+
+def show_verdict(invocation: Invocation, verdict: Verdict, *, accept_simulated: bool) -> int:
+    """Print a verdict and return its exit code."""
+    document = verdict.to_value()
+    if not isinstance(document, dict):
+        raise TypeError("a verdict is one JSON object")
+    invocation.console.result(document, lambda: print_verdict(verdict, invocation.console))
+    return verdict_exit_code(verdict, accept_simulated=accept_simulated)
+
+
+def _known_expectations(invocation: Invocation, raw: bytes) -> Expectations | None:
+    """Return what this home knows of a bundle's computation; `None` where it never joined it."""
+    computation: UUID | None = None
+    with suppress(MalformedError):
+        computation = parse_arguments(EvidenceBundle.from_bytes(raw).arguments).computation
+    if computation is None:
+        return None
+    home = invocation.open_home()
+    try:
+        client = Client.for_computation(computation, home=home)
+    except UnknownComputationError:
+        return None
+    with client:
+        return expectations(client, ComputationFolder(home, computation))
+
+
+def _summary(bundle: EvidenceBundle, status: str | None) -> dict[str, object]:
+    body = parse_quote(bundle.quote).body
+    if not isinstance(body, SgxReport):
+        raise MalformedError("quote: not of an SGX enclave")
+    arguments = parse_arguments(bundle.arguments)
+    return {
+        "tee": arguments.terms.tee.value,
+        "release": bundle.release,
+        "mrenclave": body.mrenclave.hex(),
+        "mrsigner": body.mrsigner.hex(),
+        "product": body.isv_prod_id,
+        "svn": body.isv_svn,
+        "debug": body.debug,
+        "tcb_status": status,
+        "identity_pk": bundle.identity_pk.hex(),
+        "box_pk": body.report_data[32:].hex(),
+        "computation": str(arguments.computation),
+        "agreement": arguments.agreement.hex(),
+        "quote_bytes": len(bundle.quote),
+        "manifest_bytes": len(bundle.manifest),
+        "collateral": bundle.collateral is not None,
+    }
