@@ -137,16 +137,15 @@ def _seal(statement: Statement, preshared_key: PreSharedKey, data_key: DataKey) 
 
 
 def _split(statement: Statement, plain: SecretBuffer) -> OpenedDelivery:
-    if len(plain) != _PLAIN_SIZE:
-        raise BoxRefusedError(RefusalReason.BOX_UNREADABLE)
     if bytes(ffi.buffer(plain.cdata, _DIGEST_SIZE)) != statement.digest:
         raise BoxRefusedError(RefusalReason.BOX_OF_ANOTHER_STATEMENT)
     if not commitment_fits(statement.role, statement.commitment):
         raise BoxRefusedError(RefusalReason.COMMITMENT)
-    opened = OpenedDelivery(statement=statement, preshared_key=PreSharedKey(), data_key=DataKey())
-    ffi.memmove(opened.preshared_key.cdata, plain.cdata + _DIGEST_SIZE, PreSharedKey.SIZE)
-    ffi.memmove(opened.data_key.cdata, plain.cdata + _DIGEST_SIZE + PreSharedKey.SIZE, DataKey.SIZE)
-    return opened
+    return OpenedDelivery(
+        statement=statement,
+        preshared_key=PreSharedKey().fill_from(plain, start=_DIGEST_SIZE),
+        data_key=DataKey().fill_from(plain, start=_DIGEST_SIZE + PreSharedKey.SIZE),
+    )
 
 
 def _check_kind(to: VerifiedEnclave | SimulatedEnclave, insecure_accept_simulated: UUID | None) -> None:

@@ -128,10 +128,10 @@ def find_log_key(keys: LogKeys, *, signing_key: SigningKey) -> LogKey:
     own = BoxKey.from_signing_key(signing_key)
     plain = own.open(box)
     own.wipe()
-    key = LogKey()
-    ffi.memmove(key.cdata, plain.cdata, len(key))
-    plain.wipe()
-    return key
+    try:
+        return LogKey().fill_from(plain)
+    finally:
+        plain.wipe()
 
 
 def padded_size(text_size: int) -> int:

@@ -70,6 +70,18 @@ class SecretBuffer:
     def __len__(self) -> int:
         return self._size
 
+    def fill_from(self, source: SecretBuffer, *, start: int = 0) -> Self:
+        """Fill this buffer with what `source` holds from `start` on, and return it.
+
+        Raises `ValueError` when `source` ends before this buffer is full.
+        """
+        if not 0 <= start <= len(source) - self._size:
+            raise ValueError(
+                f"secret: expected {self._size} octets from {start} on, got {len(source)} in all"
+            )
+        ffi.memmove(self.cdata, source.cdata + start, self._size)
+        return self
+
     def equals(self, other: SecretBuffer) -> bool:
         """Compare with `other` in time that depends on the lengths alone."""
         same: int = lib.sodium_memcmp(self.cdata, other.cdata, self._size) if len(other) == self._size else -1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sealing_cases import COMPUTATION, OTHER_COMPUTATION
 
 from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.sealing.chunks import ChunkCipher
 from sealroom.core.sealing.container import (
     DEFAULT_CHUNK_LOG2,
     HEADER_SIZE,
@@ -232,8 +233,6 @@ def test_trailing_bytes_are_refused(plain_size: int, extra: bytes, way: TypeOfWa
 
 def test_an_empty_last_chunk_after_a_full_one_is_refused_even_when_authentic() -> None:
     """Otherwise one plaintext would have two containers."""
-    from sealroom.core.sealing.chunks import ChunkCipher
-
     container = seal(PLAIN[:CHUNK])
     header = read_header(io.BytesIO(container))
     cipher = ChunkCipher(unlock(header, key=KEY, context=CONTEXT))
@@ -523,3 +522,11 @@ def test_code_is_bound_to_its_whole_path() -> None:
 def test_header_cannot_be_built_with_other_sizes() -> None:
     with pytest.raises(ValueError, match="salt"):
         Header(chunk_log2=18, salt=bytes(31), commit=bytes(32))
+
+
+def test_a_cipher_refuses_buffers_that_do_not_fit() -> None:
+    cipher = ChunkCipher(Subkey.generate())
+    with pytest.raises(ValueError, match="sealed chunk: expected 26"):
+        cipher.seal(memoryview(bytes(10)), memoryview(bytearray(25)), index=0, final=True)
+    with pytest.raises(ValueError, match="plain chunk: expected 10"):
+        cipher.open(memoryview(bytes(26)), memoryview(bytearray(11)), index=0, final=True)

@@ -65,6 +65,18 @@ def test_taking_over_a_writable_buffer_zeroes_it() -> None:
     assert key.reveal() == b"\x07" * 32
 
 
+def test_a_part_of_one_secret_fills_another() -> None:
+    whole = SecretBuffer.take(bytes(range(64)), 64)
+    assert DataKey().fill_from(whole).reveal() == bytes(range(32))
+    assert DataKey().fill_from(whole, start=32).reveal() == bytes(range(32, 64))
+
+
+@pytest.mark.parametrize("start", [-1, 33, 64, 1000])
+def test_nothing_outside_a_secret_is_copied(start: int) -> None:
+    with pytest.raises(ValueError, match="expected 32 octets"):
+        DataKey().fill_from(SecretBuffer.random(64), start=start)
+
+
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_refuses_keys_of_another_size(size: int) -> None:
     with pytest.raises(ValueError, match=f"expected 32, got {size}"):
