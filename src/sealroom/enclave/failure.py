@@ -8,7 +8,7 @@ is within that file. Must never carry a message. Spec: docs/spec/enclave-session
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType, TracebackType
 
 from sealroom.core.wire.receipt_closing import Failure
@@ -21,10 +21,11 @@ _BUILTIN_NAMES: tuple[tuple[type, str], ...] = tuple(
 )
 # A metaclass can answer for `__mro__`; the slot of `type` cannot be answered for.
 _MRO = type.__dict__["__mro__"]
+_SYNTAX_ERRORS = (SyntaxError, IndentationError, TabError)
 
 
 def public_failure(
-    kind: type[BaseException], places: Iterator[tuple[str, int]], *, lines_of: Mapping[str, int]
+    kind: type[BaseException], places: Iterable[tuple[object, object]], *, lines_of: Mapping[str, int]
 ) -> Failure | None:
     """Return the public part of a failure, or `None` when none of `places` lies in the code list.
 
@@ -32,25 +33,32 @@ def public_failure(
     """
     own_names = {path: path for path in lines_of}
     for name, line in places:
+        if type(name) is not str or type(line) is not int:
+            continue
         path = own_names.get(name)
         if path is not None and 1 <= line <= lines_of[path]:
             return Failure(type=_builtin_name(kind), file=path, line=line)
     return None
 
 
-def places_of_traceback(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:
-    """Give (file, line) of each frame of `traceback`, where it was raised first."""
-    nodes: list[TracebackType] = []
+def places_of_error(error: BaseException) -> Iterator[tuple[object, object]]:
+    """Give (file, line) of each frame that `error` went through, where it was raised first.
+
+    A syntax error was raised where a file was imported; its own place is in the file.
+    """
+    if type(error) in _SYNTAX_ERRORS and isinstance(error, SyntaxError):
+        yield error.filename, error.lineno
+    traceback, nodes = error.__traceback__, list[TracebackType]()
     while traceback is not None:
         nodes.append(traceback)
         traceback = traceback.tb_next
-    return ((node.tb_frame.f_code.co_filename, node.tb_lineno or 0) for node in reversed(nodes))
+    yield from ((node.tb_frame.f_code.co_filename, node.tb_lineno) for node in reversed(nodes))
 
 
-def places_of_frame(frame: FrameType | None) -> Iterator[tuple[str, int]]:
+def places_of_frame(frame: FrameType | None) -> Iterator[tuple[object, object]]:
     """Give (file, line) of `frame` and of its callers, outwards."""
     while frame is not None:
-        yield frame.f_code.co_filename, frame.f_lineno or 0
+        yield frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
 
 

@@ -110,7 +110,6 @@ class Importer:
         location = self.location_of(path)
         spec = ModuleSpec(name, self.loader_of(path), origin=location, is_package=is_package)
         spec.has_location = True
-        spec.cached = None
         if is_package:
             spec.submodule_search_locations = [str(PurePosixPath(location).parent)]
         return spec

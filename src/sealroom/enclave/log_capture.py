@@ -1,7 +1,7 @@
 """What the program prints, caught at descriptor level: print, os.write, C libraries and crash messages alike.
 
-Descriptors 1 and 2 become one file in the enclave's own memory that cannot grow beyond the budget; descriptor
-0 is empty. What does not fit is lost. Must never let a byte of it reach a descriptor of the host's.
+Descriptors 1 and 2 become one unnamed file in the enclave's own memory, of which no more than the budget ever
+leaves; descriptor 0 is empty. Must never let a byte of it reach a descriptor of the host's.
 Spec: docs/spec/logs.md; docs/spec/enclave-session.md, "Log".
 """
 
@@ -13,16 +13,21 @@ import io
 import os
 import sys
 import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
+_READ_BLOCK = 1 << 20
 
 
 class LogCapture:
-    """The log of one run, at most `max_bytes` long."""
+    """The log of one run: the first `max_bytes` of what is printed."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._file = _memory_file(max_bytes)
+        self._file = _memory_file()
         self._streams: list[io.TextIOWrapper] = []
 
     def start(self) -> None:
@@ -35,63 +40,59 @@ class LogCapture:
         os.close(reader)
         for descriptor in (_STDOUT, _STDERR):
             os.dup2(self._file, descriptor)
-        self._streams = [_text_stream(_STDOUT), _text_stream(_STDERR)]
+        self._streams = [self._text_stream(_STDOUT), self._text_stream(_STDERR)]
         sys.stdin = open(_STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
-        sys.stdout = self._streams[0]
-        sys.stderr = self._streams[1]
+        sys.stdout, sys.stderr = self._streams
 
     def text(self) -> bytes:
-        """Return what was written so far, within the budget."""
-        self._flush()
-        try:
-            written = os.lseek(self._file, 0, os.SEEK_CUR)
-            return _read(self._file, min(written, self._max_bytes))
-        except OSError:
-            # The program closed the descriptor that it was captured by: its log is lost, nothing else.
-            return b""
-
-    def _flush(self) -> None:
+        """Return what was printed so far, within the budget."""
         for stream in self._streams:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         _flush_c_streams()
+        try:
+            return _read(self._file, min(os.fstat(self._file).st_size, self._max_bytes))
+        except OSError:
+            # The program closed the descriptor behind its log: the log is lost, nothing else.
+            return b""
+
+    def _text_stream(self, descriptor: int) -> io.TextIOWrapper:
+        buffered = io.BufferedWriter(_LossyWriter(descriptor, max_bytes=self._max_bytes))
+        return io.TextIOWrapper(buffered, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 class _LossyWriter(io.FileIO):
-    """A full log is no error of the program's: what does not fit is dropped."""
+    """Drops what is beyond the budget: a full log is no error of the program's."""
 
-    def write(self, content: object, /) -> int:
-        size = len(memoryview(content).cast("B"))  # type: ignore[arg-type]
+    def __init__(self, descriptor: int, *, max_bytes: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._max_bytes = max_bytes
+
+    def write(self, content: Buffer, /) -> int:
         with contextlib.suppress(OSError):
-            super().write(content)  # type: ignore[arg-type]
-        return size
+            if os.fstat(self.fileno()).st_size < self._max_bytes:
+                super().write(content)
+        return memoryview(content).nbytes
 
 
-def _text_stream(descriptor: int) -> io.TextIOWrapper:
-    buffered = io.BufferedWriter(_LossyWriter(descriptor, "w", closefd=False))
-    return io.TextIOWrapper(buffered, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+def _memory_file() -> int:
+    """Make an unnamed file to append to.
 
-
-def _memory_file(max_bytes: int) -> int:
-    """Make an unnamed file of exactly `max_bytes` that refuses to grow."""
+    The sandbox bounds its size, as that of any file which a program makes.
+    """
     try:
-        descriptor = os.memfd_create("log", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(descriptor, max_bytes)
-        seals = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+        descriptor = os.memfd_create("log", os.MFD_CLOEXEC)
     except (AttributeError, OSError):
         # Gramine has no such files; there the temporary folder is enclave memory, whose size is measured.
         with tempfile.TemporaryFile(buffering=0) as file:
-            return os.dup(file.fileno())
+            descriptor = os.dup(file.fileno())
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_APPEND)
     return descriptor
 
 
 def _read(descriptor: int, size: int) -> bytes:
     parts, offset = [], 0
-    while offset < size:
-        part = os.pread(descriptor, min(size - offset, 1 << 20), offset)
-        if not part:
-            break
+    while offset < size and (part := os.pread(descriptor, min(size - offset, _READ_BLOCK), offset)):
         parts.append(part)
         offset += len(part)
     return b"".join(parts)

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from sealroom.core.wire.receipt_closing import Outcome
 from sealroom.core.wire.terms import ENTRY
-from sealroom.enclave.failure import places_of_frame, places_of_traceback, public_failure
+from sealroom.enclave.failure import places_of_error, places_of_frame, public_failure
 from sealroom.enclave.importer import Importer, main_module
 from sealroom.enclave.outputs import OutputLimitError
 from sealroom.enclave.running import Ending, Run
@@ -40,14 +40,13 @@ def run_program(run: Run, importer: Importer) -> NoReturn:
 
 
 def _read_ending(error: BaseException, importer: Importer) -> Ending:
-    kind, traceback = type(error), error.__traceback__
+    kind = type(error)
     if kind is SystemExit and _means_success(error.code):  # type: ignore[attr-defined]
         return Ending(outcome=Outcome.SUCCEEDED)
-    _print_error(error, traceback)
+    failure = public_failure(kind, places_of_error(error), lines_of=importer.lines_of)
+    _print_error(error)
     if kind in (OutputLimitError, MemoryError):
         return Ending(outcome=Outcome.LIMIT)
-    places = places_of_traceback(traceback)
-    failure = public_failure(kind, places, lines_of=importer.lines_of)
     return Ending(outcome=Outcome.FAILED, failure=failure)
 
 
@@ -55,10 +54,12 @@ def _means_success(code: object) -> bool:
     return code is None or (type(code) is int and code == 0)
 
 
-def _print_error(error: BaseException, traceback: TracebackType | None) -> None:
+def _print_error(error: BaseException) -> None:
     """Print what Python itself would, into the captured log."""
     try:
-        sys.excepthook(type(error), error, _without_own_frames(traceback))
+        shown = _without_own_frames(error.__traceback__)
+        # The hook prints what hangs on the exception, whatever it is given beside it.
+        sys.excepthook(type(error), BaseException.with_traceback(error, shown), shown)
         sys.stderr.flush()
     except BaseException:  # noqa: S110 - the program may have replaced anything that prints
         pass

@@ -1,7 +1,7 @@
 """Everything around one enclave process, except a TEE: launch folder, device, participants, host.
 
-The process is the real one, started as the launcher starts it. What stands in for the TEE is a thread behind the
-device's FIFOs; its quote is no quote, and nobody here looks at it.
+The process is the real one, started as the launcher starts it. What stands in for the TEE is a thread behind
+the device's FIFOs; its quote is no quote, and nobody here looks at it.
 """
 
 import dataclasses
@@ -90,6 +90,7 @@ class World:
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.messages = 0
+        self.device_kind = b"simulated"
 
     @property
     def parties(self) -> list[Party]:
@@ -172,13 +173,16 @@ class World:
             (folder / str(number)).write_bytes(raw)
 
     def start(self) -> None:
+        self.start_with(self.arguments.items())
+
+    def start_with(self, items: tuple[str, ...]) -> None:
         device = self.base / "attestation"
         device.mkdir()
-        (device / "attestation_type").write_bytes(b"simulated")
+        (device / "attestation_type").write_bytes(self.device_kind)
         for name in ("user_report_data", "my_target_info", "target_info", "report", "quote"):
             os.mkfifo(device / name)
         threading.Thread(target=_serve_device, args=(device,), daemon=True).start()
-        command = [sys.executable, "-I", "-S", "-B", str(self.base / "start.py"), *self.arguments.items()]
+        command = [sys.executable, "-I", "-S", "-B", str(self.base / "start.py"), *items]
         with (self.base / "stdout").open("wb") as out, (self.base / "stderr").open("wb") as err:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.base, env={}
