@@ -152,7 +152,6 @@ PLATFORM = GroupText(
             required="a status that your policy accepts, and never Revoked",
             meaning="How well patched the platform is, in Intel's words.",
             remedy=_OTHER_PLATFORM,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="platform.advisories",
@@ -160,7 +159,6 @@ PLATFORM = GroupText(
             required="only advisories that your policy accepts",
             meaning="Known weaknesses of this platform at its level.",
             remedy=_OTHER_PLATFORM,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="platform.evaluation-number",
@@ -168,7 +166,6 @@ PLATFORM = GroupText(
             required="at least your policy's",
             meaning="The judgement knows every recovery event that your policy knows.",
             remedy=_COLLATERAL,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="platform.collateral-age",
@@ -176,7 +173,6 @@ PLATFORM = GroupText(
             required="at most your policy's",
             meaning="Documents that are still valid can be too old to know the newest weakness.",
             remedy=_COLLATERAL,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="platform.known",
@@ -184,7 +180,6 @@ PLATFORM = GroupText(
             required="a platform of your policy's list",
             meaning="Where your policy lists machines, it is one of them.",
             remedy=_OWN_POLICY,
-            blame=Blame.POLICY,
         ),
     ),
 )
@@ -199,7 +194,6 @@ ENCLAVE = GroupText(
             required="an SGX enclave, and a kind that your policy accepts",
             meaning="Computations run in SGX enclaves; other kinds can be looked at, not delivered to.",
             remedy=_OWN_POLICY,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="enclave.debug",
@@ -250,7 +244,6 @@ MEASUREMENT = GroupText(
             required="one that your policy accepts",
             meaning="Where your policy lists enclaves, it is one of them.",
             remedy=_OWN_POLICY,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="measurement.arguments",
@@ -321,7 +314,6 @@ CONTRACT = GroupText(
             required="the form of this protocol, or one that your policy allows",
             meaning="The older form binds neither sender nor inputs into what you deliver.",
             remedy=_OWN_POLICY,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="contract.logs",
@@ -329,7 +321,6 @@ CONTRACT = GroupText(
             required="a choice that your policy accepts",
             meaning="Whatever the program prints leaves the enclave for these readers.",
             remedy=_OWN_POLICY,
-            blame=Blame.POLICY,
         ),
         CheckText(
             name="contract.own-roles",
@@ -344,7 +335,6 @@ CONTRACT = GroupText(
             required="no key but the one you know, and pinned where your policy asks for it",
             meaning="How well each key is known to be its owner's.",
             remedy="Compare fingerprints with that person by another channel, then add the contact.",
-            blame=Blame.POLICY,
         ),
     ),
 )

@@ -148,7 +148,7 @@ def _flattened(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
             continue
         if isinstance(value, dict) and value:
             yield from _flattened(value, f"{name}.")
-        elif isinstance(value, list) and value:
+        elif isinstance(value, list):
             yield from ((f"{name} {item!r}", True) for item in value)
         else:
             yield name, value
