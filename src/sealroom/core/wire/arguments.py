@@ -161,6 +161,7 @@ def arguments_from_items(items: Sequence[str]) -> Arguments:
         launch=parse_hex(reader.value("launch"), field="launch", size=LAUNCH_SIZE),
     )
     reader.end()
+    # Whatever a field's parser above should ever let through in a second spelling ends here.
     if arguments.items() != tuple(items):
         raise MalformedError("arguments: not in the one accepted encoding")
     return arguments

@@ -1,3 +1,4 @@
+import re
 from dataclasses import FrozenInstanceError, replace
 from hashlib import sha256
 from uuid import UUID
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from sealroom.core.errors import MalformedError
+from sealroom.core.wire import arguments as arguments_module
 from sealroom.core.wire.arguments import INTERPRETER_ARGUMENTS, arguments_from_items, parse_arguments
 from sealroom.core.wire.participants import Participant, Role, check_email
 from sealroom.core.wire.signatures import check_public_key
@@ -308,6 +310,30 @@ def test_arguments_find_a_slot_by_role_and_key():
     assert samples.ARGUMENTS.find(Role.CODE_PROVIDER, north.public_key) is None
     assert [p.index for p in samples.ARGUMENTS.in_role(Role.DATA_PROVIDER)] == [0, 1]
     assert samples.ARGUMENTS.computation == samples.COMPUTATION
+
+
+def test_the_comparison_catches_what_a_lenient_field_parser_would_let_through(monkeypatch):
+    monkeypatch.setattr(arguments_module, "_NUMBER", re.compile("[0-9]+"))
+    with pytest.raises(MalformedError, match="one accepted encoding"):
+        arguments_from_items(with_item("max-seconds", "0600"))
+
+
+def test_refuses_more_items_than_a_contract_can_have():
+    with pytest.raises(MalformedError, match="at most"):
+        arguments_from_items(["format=1"] * 600)
+
+
+@pytest.mark.parametrize("change", [{"entry": "main.py"}, {"launch": bytes(15)}, {"code_digest": b""}])
+def test_arguments_cannot_be_built_with_other_values(change):
+    with pytest.raises(MalformedError):
+        replace(samples.ARGUMENTS, **change)
+
+
+def test_terms_cannot_be_built_with_too_many_people_or_another_uuid():
+    with pytest.raises(MalformedError):
+        replace(samples.TERMS, result_consumers=tuple(f"p{i}@x" for i in range(257)))
+    with pytest.raises(MalformedError):
+        replace(samples.TERMS, computation=UUID("0f8fad5b-d9cb-169f-a165-70867728950e"))
 
 
 def test_arguments_are_frozen():

@@ -192,6 +192,11 @@ def test_refuses_any_other_encoding_of_a_code_list(raw):
         CodeList.from_json(raw)
 
 
+def test_refuses_more_code_files_than_the_bound():
+    with pytest.raises(MalformedError, match="at most"):
+        CodeList.from_files(tuple(code_file(f"f{i}") for i in range(4097)))
+
+
 def test_a_code_list_finds_its_files():
     found = samples.CODE_LIST.find("model/fit.py")
     assert found is not None
