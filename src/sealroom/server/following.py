@@ -6,6 +6,7 @@ It keeps nothing in memory, so a server killed anywhere in it finds the same sit
 
 import shutil
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from uuid import UUID
 
@@ -46,6 +47,8 @@ from sealroom.server.states import Actor, Cause, State
 _GONE = (LaunchState.ABSENT, LaunchState.ENDED, LaunchState.LOST)
 # How long an enclave that finished may take to exit before its folder is removed under it.
 _EXIT_SECONDS = 15
+# Seconds between two looks at a launch. Requests wake the reconciler before that.
+_SOON, _RUNNING, _WAITING = 0.1, 0.25, 1.0
 
 
 class LaunchFollower:
@@ -55,23 +58,24 @@ class LaunchFollower:
         self._platform = platform
         self._launcher = launcher
 
-    def follow(self, launch_id: int) -> None:
-        """Look once at a launch and do what is due."""
+    def follow(self, launch_id: int) -> float:
+        """Look once at a launch and do what is due; returns the seconds after which to look again."""
         launch = self._load(launch_id)
         if launch.ended_at is not None:
             self._clear(launch)
-            return
+            return _SOON
         # Looked at before the spool: of an enclave that is gone by now, the spool says the last word.
         status = self._launcher.watch(UUID(launch.computation_uuid), launch.epoch)
         if launch.launched_at is None:
             status = self._start(launch, status)
         if launch.end_cause is not None:
             self._launcher.stop(UUID(launch.computation_uuid), launch.epoch)
-        if launch.computation.state == State.LAUNCHING.value:
-            self._publish_evidence(launch_id)
-        self._pass_deliveries_on(launch_id)
-        if not self._take_signed(launch_id) and status.state in _GONE:
+        if launch.computation.state == State.LAUNCHING.value and self._publish_evidence(launch):
+            launch = self._load(launch_id)
+        self._pass_deliveries_on(launch)
+        if not self._take_signed(launch) and status.state in _GONE:
             self._end(launch_id, _lost(status))
+        return _pace(launch)
 
     # Starting
 
@@ -88,7 +92,11 @@ class LaunchFollower:
         return self._launcher.watch(uuid, launch.epoch)
 
     def give_up(self, launch_id: int, reason: str) -> None:
-        """Note that an enclave could not be started, after the reconciler tried often enough."""
+        """Note that there will be no enclave, after the reconciler tried often enough."""
+        launch = self._load(launch_id)
+        if launch.end_cause is not None:
+            self._end(launch_id, Ended(what=reason))
+            return
         with self._platform.store.write() as session:
             endings.fail_launch(session, self._find(session, launch_id), reason, now=self._platform.now())
 
@@ -111,33 +119,27 @@ class LaunchFollower:
 
     # While it waits
 
-    def _publish_evidence(self, launch_id: int) -> None:
+    def _publish_evidence(self, launch: Launch) -> bool:
+        """Publish the evidence once the enclave has shown it; says whether anything changed."""
         blobs = self._platform.blobs
         try:
-            evidence = compose_evidence(self._load(launch_id), self._launcher, blobs)
+            evidence = compose_evidence(launch, self._launcher, blobs)
         except (MalformedError, VerificationError) as exc:
-            self.give_up(launch_id, f"the enclave showed evidence that cannot be: {exc}")
-            return
+            self.give_up(launch.id, f"the enclave showed evidence that cannot be: {exc}")
+            return True
         if evidence is None:
-            return
+            return False
         blob = blobs.put(evidence.bundle.to_bytes())
         with self._platform.store.write() as session:
-            launch, now = self._find(session, launch_id), self._platform.now()
-            change(
-                session,
-                launch.computation,
-                Cause.EVIDENCE_PUBLISHED,
-                ENCLAVE,
-                now=now,
-                mrenclave=evidence.mrenclave.hex(),
-                bundle=blob.sha256.hex(),
-            )
-            launch.evidence_at, launch.bundle_blob = now, blob.name
-            launch.mrenclave = evidence.mrenclave
-            launch.identity_pk, launch.box_pk = evidence.keys.identity_pk, evidence.keys.box_pk
+            row, now = self._find(session, launch.id), self._platform.now()
+            details = {"mrenclave": evidence.mrenclave.hex(), "bundle": blob.sha256.hex()}
+            change(session, row.computation, Cause.EVIDENCE_PUBLISHED, ENCLAVE, now=now, **details)
+            row.evidence_at, row.bundle_blob, row.mrenclave = now, blob.name, evidence.mrenclave
+            row.identity_pk, row.box_pk = evidence.keys.identity_pk, evidence.keys.box_pk
+            row.protections = [asdict(protection) for protection in evidence.protections]
+        return True
 
-    def _pass_deliveries_on(self, launch_id: int) -> None:
-        launch = self._load(launch_id)
+    def _pass_deliveries_on(self, launch: Launch) -> None:
         waiting = [row for row in launch.deliveries if row.answered_at is None]
         if not waiting:
             return
@@ -150,7 +152,7 @@ class LaunchFollower:
                 if raw is not None:
                     answers[row.number] = Answer.from_bytes(raw)
         if answers:
-            self._note_answers(launch_id, answers)
+            self._note_answers(launch.id, answers)
 
     def _pass_on(self, spool: Spool, row: DeliveryRow) -> None:
         # A spool that is gone belongs to a lost enclave: the next look notices that.
@@ -182,9 +184,8 @@ class LaunchFollower:
 
     # What it signed, and how it ended
 
-    def _take_signed(self, launch_id: int) -> bool:
+    def _take_signed(self, launch: Launch) -> bool:
         """Take the next thing that the enclave signed; says whether there was one."""
-        launch = self._load(launch_id)
         spool = self._launcher.spool(UUID(launch.computation_uuid), launch.epoch)
         if launch.run is not None:
             return self._take_closing(launch, spool, launch.run.opening)
@@ -194,7 +195,7 @@ class LaunchFollower:
             return True
         refusal = read_refusal(spool, launch)
         if refusal is not None:
-            self._end(launch_id, Ended(refusal=refusal.raw, reason=refusal.statement.reason))
+            self._end(launch.id, Ended(refusal=refusal.raw, reason=refusal.statement.reason))
             return True
         return False
 
@@ -257,6 +258,18 @@ _ALL = (
     joinedload(Launch.run),
     selectinload(Launch.deliveries).joinedload(DeliveryRow.participant).selectinload(ParticipantRow.uploads),
 )
+
+
+def _pace(launch: Launch) -> float:
+    """Say when to look at a launch again: at once while something must happen, else now and then."""
+    admitted = sum(row.admitted is True for row in launch.deliveries)
+    due = (
+        launch.evidence_at is None
+        or launch.end_cause is not None
+        or any(row.answered_at is None for row in launch.deliveries)
+        or (launch.run is None and admitted == len(launch.computation.participants))
+    )
+    return _SOON if due else _RUNNING if launch.run is not None else _WAITING
 
 
 def _lost(status: LaunchStatus) -> Ended:

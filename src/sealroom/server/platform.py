@@ -19,7 +19,6 @@ class Platform:
     blobs: BlobStore
     tee: Tee
     secret: bytes = field(repr=False)
-    protections: dict[str, str | bool | list[str] | None] = field(default_factory=dict)
     wake: threading.Event = field(default_factory=threading.Event)
 
     def now(self) -> datetime:

@@ -197,6 +197,8 @@ class Launch(Base):
     identity_pk: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     box_pk: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     bundle_blob: Mapped[str | None] = mapped_column(String(32))
+    # What the sandbox around the enclave says of itself: name, on, detail.
+    protections: Mapped[list[dict[str, object]] | None] = mapped_column(JSON)
     # What a person asked of a waiting enclave: a Cause's value, who asked, and why.
     end_cause: Mapped[str | None] = mapped_column(String(32))
     end_by: Mapped[str | None] = mapped_column(String(320))

@@ -4,12 +4,15 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Header
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sealroom import __version__
 from sealroom.server.api.caller import ANONYMOUS, TheCaller, ThePlatform
 from sealroom.server.api.models import AccountCreated, AccountView, LimitsView, NewAccount, ServerView
+from sealroom.server.api.views import protection_views
 from sealroom.server.idempotency import Answer, RepeatableRequest, parse_key, perform_once, request_digest
+from sealroom.server.schema import Launch
 from sealroom.server.services.accounts import create_account, derive_token
 
 router = APIRouter(tags=["accounts"])
@@ -19,12 +22,15 @@ router = APIRouter(tags=["accounts"])
 def show_server(platform: ThePlatform) -> ServerView:
     """Say what this server is: its release, what it launches, its limits."""
     limits = asdict(platform.config.limits)
+    with platform.store.read() as session:
+        query = select(Launch).where(Launch.protections.is_not(None)).order_by(Launch.id.desc()).limit(1)
+        launch = session.scalars(query).first()
     return ServerView(
         release=__version__,
         launcher=platform.config.launcher,
         tee=platform.tee.value,
         waiting_deadline_seconds=platform.config.waiting_deadline_seconds,
-        protections=platform.protections,
+        protections=protection_views(launch) if launch is not None else None,
         limits=LimitsView(**{name: limits[name] for name in LimitsView.model_fields}),
     )
 

@@ -64,6 +64,14 @@ class LimitsView(Message):
     max_json_bytes: int
 
 
+class ProtectionView(Message):
+    """One protection of the sandbox around an enclave, by the server's own word."""
+
+    name: str
+    on: bool
+    detail: str
+
+
 class ServerView(Message):
     """What this server is and can do. Its own word: clients verify enclaves, not servers."""
 
@@ -72,7 +80,8 @@ class ServerView(Message):
     launcher: str
     tee: str
     waiting_deadline_seconds: int
-    protections: dict[str, str | bool | list[str] | None]
+    protections: list[ProtectionView] | None
+    """Those of the enclave that was launched last; null before the first."""
     limits: LimitsView
 
 
@@ -131,6 +140,7 @@ class LaunchView(Message):
     deadline_at: datetime
     mrenclave: str | None
     ending: str | None
+    protections: list[ProtectionView] | None
 
 
 class RunView(Message):

@@ -7,6 +7,7 @@ from sealroom.server.api.models import (
     LaunchView,
     OwnerView,
     ParticipantView,
+    ProtectionView,
     RefusalView,
     RunView,
     UploadView,
@@ -93,7 +94,15 @@ def _launch(row: Launch) -> LaunchView:
         deadline_at=row.deadline_at,
         mrenclave=row.mrenclave.hex() if row.mrenclave else None,
         ending=row.end_cause if row.ended_at is None else None,
+        protections=protection_views(row),
     )
+
+
+def protection_views(row: Launch) -> list[ProtectionView] | None:
+    """Show what protects an enclave, once it runs."""
+    if row.protections is None:
+        return None
+    return [ProtectionView.model_validate(protection) for protection in row.protections]
 
 
 def _run(run: Run, epoch: int) -> RunView:

@@ -25,7 +25,7 @@ from sealroom.core.wire.report_data import check_report_data
 from sealroom.core.wire.spool import PUBLIC, PUBLIC_BYTES, QUOTE, PublicKeys
 from sealroom.core.wire.terms import ENTRY
 from sealroom.server.blobs import BlobStore
-from sealroom.server.launchers.base import Launcher
+from sealroom.server.launchers.base import Launcher, Protection
 from sealroom.server.schema import CodeVersion, Launch
 from sealroom.server.services.code import code_list
 
@@ -41,6 +41,7 @@ class Evidence:
     bundle: EvidenceBundle
     keys: PublicKeys
     mrenclave: bytes
+    protections: tuple[Protection, ...]
 
 
 def compose_evidence(launch: Launch, launcher: Launcher, blobs: BlobStore) -> Evidence | None:
@@ -74,7 +75,8 @@ def compose_evidence(launch: Launch, launcher: Launcher, blobs: BlobStore) -> Ev
         sigstruct=None,
         pal=_read(folder / PAL, MAX_PAL_BYTES),
     )
-    return Evidence(bundle=bundle, keys=keys, mrenclave=report.mrenclave)
+    protections = launcher.protections(uuid, launch.epoch)
+    return Evidence(bundle=bundle, keys=keys, mrenclave=report.mrenclave, protections=protections)
 
 
 def _read_collateral(folder: Path) -> RawCollateral | None:

@@ -193,6 +193,7 @@ def _create_launches() -> None:
         sa.Column("identity_pk", sa.LargeBinary(length=32), nullable=True),
         sa.Column("box_pk", sa.LargeBinary(length=32), nullable=True),
         sa.Column("bundle_blob", sa.String(length=32), nullable=True),
+        sa.Column("protections", sa.JSON(), nullable=True),
         sa.Column("end_cause", sa.String(length=32), nullable=True),
         sa.Column("end_by", sa.String(length=320), nullable=True),
         sa.Column("end_reason", sa.Text(), nullable=True),
