@@ -58,7 +58,7 @@ def deliver(client: Client, folder: ComputationFolder, request: DeliveryRequest)
     2. A delivery that was recorded is sent again, to the byte.
     3. The journal allows one more enclave.
     4. The delivery is sealed, recorded, and then sent.
-    5. The answer is noted, and so are the participants' keys, as seen.
+    5. The answer is noted.
 
     Raises `DeliveryBlockedError`, `PolicyError`, `VerificationError` or `TransportError`.
     """
@@ -69,10 +69,7 @@ def deliver(client: Client, folder: ComputationFolder, request: DeliveryRequest)
         client.deliveries.check_delivery(key, request.consent)
         noted = _seal(client, folder, key, request)
     wire = client.deliveries.note_delivery(noted, request.consent)
-    answer = send_delivery(client, key, wire)
-    people = request.enclave.arguments.participants
-    client.contacts.note_seen({p.email: p.public_key for p in people}, now=datetime.now(UTC))
-    return answer
+    return send_delivery(client, key, wire)
 
 
 def send_delivery(client: Client, key: DeliveryKey, wire: bytes) -> DeliveryAnswer:

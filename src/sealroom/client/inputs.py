@@ -130,32 +130,35 @@ class InputSender:
 
     def _upload(self, file: InputFile, progress: Progress | None) -> None:
         """Upload a staged container from where the server stands; raises `TransportError` when stuck."""
-        upload, received = self._announce(file)
+        state = self._announce(file)
         path = self.folder.sealed_input(file.name)
         stuck = 0
-        while received < file.size:
+        while not state.completed:
             if not path.exists():
                 raise MalformedError(f"input {file.name}: its sealed form is gone; send the file again")
             try:
-                self._put(upload, FileBody(path=path, offset=received, progress=progress, label=file.name))
+                self._put(
+                    state.upload,
+                    FileBody(path=path, offset=state.received, progress=progress, label=file.name),
+                )
             except TransportError as error:
                 if error.code not in (None, "upload_offset", "upload_busy"):
                     raise
                 if stuck >= _ATTEMPTS_WITHOUT_PROGRESS:
                     raise
-            before, received = received, self._received(upload)
-            stuck = 0 if received > before else stuck + 1
+            before, state = state, self._state(state.upload)
+            stuck = 0 if state.received > before.received else stuck + 1
             if stuck > _ATTEMPTS_WITHOUT_PROGRESS:
                 raise TransportError(f"input {file.name}: the server takes no more of it")
         if progress:
             progress(file.name, file.size, file.size)
 
-    def _announce(self, file: InputFile) -> tuple[str, int]:
+    def _announce(self, file: InputFile) -> "_Upload":
         answer = self.transport.post_json(
             f"/computations/{self.computation}/data",
             {"name": file.name, "size": file.size, "sha256": file.sha256.hex()},
         )
-        return _upload_name(answer.text("upload")), answer.number("received")
+        return _Upload.parse(answer)
 
     def _put(self, upload: str, body: FileBody) -> None:
         self.transport.send(
@@ -165,11 +168,12 @@ class InputSender:
                 params={"offset": body.offset},
                 content=body,
                 retry=False,
+                patient=True,
             )
         )
 
-    def _received(self, upload: str) -> int:
-        return self.transport.get_json(f"/computations/{self.computation}/data/{upload}").number("received")
+    def _state(self, upload: str) -> "_Upload":
+        return _Upload.parse(self.transport.get_json(f"/computations/{self.computation}/data/{upload}"))
 
     def _drop_remote(self, name: str) -> None:
         """Delete this participant's upload under a name, whatever it holds; nothing is fine too."""
@@ -198,6 +202,23 @@ def inputs_of(paths: tuple[Path, ...]) -> tuple[Path, ...]:
         else:
             found.append(path)
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Upload:
+    """How far an upload is at the server."""
+
+    upload: str
+    received: int
+    completed: bool
+
+    @classmethod
+    def parse(cls, value: JsonObject) -> "_Upload":
+        return cls(
+            upload=_upload_name(value.text("upload")),
+            received=value.number("received"),
+            completed=value.flag("completed"),
+        )
 
 
 class _Watched:

@@ -9,6 +9,7 @@ from enum import Enum
 
 from sealroom.client.computation import Computation, ParticipantStatus, State
 from sealroom.client.delivery_journal import WORDS_DIFFER
+from sealroom.client.results import ALL_RESULTS
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.core.wire.participants import Role
@@ -101,7 +102,7 @@ def gather_facts(client: Client, computation: Computation) -> Facts:
         words_differ=any(refusal.reason == WORDS_DIFFER for refusal in refusals),
         refused_here=any(refusal.mrenclave == mrenclave for refusal in refusals),
         has_receipt=mrenclave is not None and folder.receipt(mrenclave) is not None,
-        has_results=mrenclave is not None and bool(client.journal.received(uuid, mrenclave)),
+        has_results=mrenclave is not None and ALL_RESULTS in client.journal.received(uuid, mrenclave),
     )
 
 
@@ -123,6 +124,8 @@ def _steps_of(role: Role, computation: Computation, facts: Facts) -> tuple[Step,
         return _data_first(role, computation, facts)
     if state is State.SUCCEEDED:
         return _after_success(role, facts)
+    if role in facts.delivered and not facts.has_receipt and _is_signed(computation):
+        return (_verify_receipt(role),)
     return ()
 
 
@@ -164,7 +167,7 @@ def _delivery(role: Role, facts: Facts) -> tuple[Step, ...]:
 def _after_success(role: Role, facts: Facts) -> tuple[Step, ...]:
     steps = []
     if not facts.has_receipt:
-        steps.append(Step(kind=StepKind.VERIFY_RECEIPT, role=role, why="the enclave signed what it did"))
+        steps.append(_verify_receipt(role))
     if role is Role.RESULT_CONSUMER and not facts.has_results:
         steps.append(Step(kind=StepKind.GET_RESULTS, role=role, why="your results are there"))
     return tuple(steps)
@@ -194,6 +197,17 @@ def _otherwise(computation: Computation) -> Step:
         return Step(kind=StepKind.ENDED, why=f"the computation is over: {state.value.lower()}")
     kind, why = _WAITING[state]
     return Step(kind=kind, why=why)
+
+
+def _verify_receipt(role: Role) -> Step:
+    return Step(kind=StepKind.VERIFY_RECEIPT, role=role, why="the enclave signed what it did")
+
+
+def _is_signed(computation: Computation) -> bool:
+    """Say whether the enclave has signed something, as far as the server says."""
+    if computation.state is State.FAILED:
+        return computation.run is not None
+    return computation.state is State.REFUSED and computation.refusal is not None
 
 
 def _slot(role: Role, computation: Computation, facts: Facts) -> ParticipantStatus | None:

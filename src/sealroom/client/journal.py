@@ -98,15 +98,37 @@ class Journal:
     def note_code(self, computation: UUID, *, digest: bytes, signature: bytes) -> None:
         """Note a code list before its archive is sent."""
         with self.transaction() as write:
+            if self.code_digests(computation)[-1:] == (digest,):
+                return
             write.execute(
-                "INSERT INTO code VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO code VALUES (NULL, ?, ?, ?, ?)",
                 (computation.bytes, digest, signature, now_text()),
             )
 
     def code_digests(self, computation: UUID) -> tuple[bytes, ...]:
-        """Return the digests of every code list sent, oldest first."""
-        rows = self.all("SELECT digest FROM code WHERE uuid = ? ORDER BY rowid", computation.bytes)
+        """Return the digests of the code lists sent, oldest first."""
+        rows = self.all("SELECT digest FROM code WHERE uuid = ? ORDER BY number", computation.bytes)
         return tuple(bytes(row["digest"]) for row in rows)
+
+    def note_reviewed(self, computation: UUID, digest: bytes) -> None:
+        """Note the code list that this participant looked at last: from now on, no other is expected."""
+        with self.transaction() as write:
+            write.execute(
+                "INSERT INTO reviewed VALUES (?1, ?2, ?3) "
+                "ON CONFLICT (uuid) DO UPDATE SET digest = ?2, noted_at = ?3",
+                (computation.bytes, digest, now_text()),
+            )
+
+    def expected_code(self, computation: UUID) -> bytes | None:
+        """Return the code list that this participant sent last, or else looked at last; `None` is any."""
+        sent = self.code_digests(computation)
+        row = self.one("SELECT digest FROM reviewed WHERE uuid = ?", computation.bytes)
+        return sent[-1] if sent else None if row is None else bytes(row["digest"])
+
+    def is_made_here(self, computation: UUID) -> bool:
+        """Say whether this home's owner made the computation."""
+        row = self.one("SELECT created_here FROM computation WHERE uuid = ?", computation.bytes)
+        return row is not None and bool(row["created_here"])
 
     def note_upload(self, computation: UUID, file: InputFile) -> None:
         """Note a sealed file before it is uploaded; a second one under its name replaces it, in its place."""

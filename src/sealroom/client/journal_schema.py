@@ -46,11 +46,16 @@ CREATE TABLE commitment (
     noted_at TEXT NOT NULL
 ) STRICT;
 CREATE TABLE code (
+    number INTEGER PRIMARY KEY,
     uuid BLOB NOT NULL REFERENCES computation (uuid),
     digest BLOB NOT NULL CHECK (length(digest) = 32),
     signature BLOB NOT NULL CHECK (length(signature) = 64),
-    noted_at TEXT NOT NULL,
-    PRIMARY KEY (uuid, digest)
+    noted_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE reviewed (
+    uuid BLOB PRIMARY KEY REFERENCES computation (uuid),
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    noted_at TEXT NOT NULL
 ) STRICT;
 CREATE TABLE delivery (
     mrenclave BLOB NOT NULL CHECK (length(mrenclave) = 32),
@@ -76,7 +81,7 @@ CREATE TABLE received (
     uuid BLOB NOT NULL REFERENCES computation (uuid),
     mrenclave BLOB NOT NULL CHECK (length(mrenclave) = 32),
     name TEXT NOT NULL,
-    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    sha256 BLOB NOT NULL CHECK (length(sha256) IN (0, 32)),
     noted_at TEXT NOT NULL,
     PRIMARY KEY (uuid, mrenclave, name)
 ) STRICT;

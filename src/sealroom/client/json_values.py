@@ -96,6 +96,10 @@ class JsonObject:
         values = self._typed(name, list)
         return tuple(JsonObject(value, what=f"{self.what}: {name}[{i}]") for i, value in enumerate(values))
 
+    def anything(self, name: str) -> object:
+        """Read a member of whatever type."""
+        return self._value(name)
+
     def array(self, name: str) -> list[object]:
         """Read an array of anything."""
         return self._typed(name, list)

@@ -18,7 +18,8 @@ from sealroom.client.delivering import DeliveryAnswer, DeliveryRequest
 from sealroom.client.delivery_journal import Consent, DeliveryKey, NotedRefusal
 from sealroom.client.journal import Registration
 from sealroom.client.json_values import JsonObject
-from sealroom.client.runs import OpenedLog, RunRecord
+from sealroom.client.receipts import RunRecord
+from sealroom.client.runs import OpenedLog
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Progress
@@ -85,19 +86,25 @@ class Member:
         """Fetch the server's event list."""
         return self.client.transport.get_json(f"/computations/{self.computation}/events").items("events")
 
-    def code(self, *, progress: Progress | None = None) -> ReviewedCode:
+    def code(
+        self,
+        *,
+        enclave: VerifiedEnclave | SimulatedEnclave | None = None,
+        progress: Progress | None = None,
+    ) -> ReviewedCode:
         """Download the code and return what can be read of it.
 
         Guaranteed: the archive is exactly the list, and the list carries the signature of the key that is
-        shown as its provider's. Raises `VerificationError` otherwise.
+        shown as its provider's. With `enclave` it is also the list that this enclave measured, and the key
+        is the one in its arguments. Raises `VerificationError` otherwise.
         """
         listed = self.client.transport.get_json(f"/computations/{self.computation}/code/list")
         files = _parse_code_list(listed)
-        provider = next(p for p in self.status().participants if p.role is Role.CODE_PROVIDER)
-        if provider.public_key is None:
-            raise VerificationError("code: its provider has registered no key")
+        if enclave is not None and enclave.arguments.code_digest != files.digest:
+            raise VerificationError("code: not the list that the enclave measured")
+        email, signer = self._code_signer(enclave)
         verify_code_signature(
-            public_key=provider.public_key,
+            public_key=signer,
             computation=self.computation,
             digest=files.digest,
             signature=listed.hexadecimal("signature", length=64),
@@ -112,20 +119,21 @@ class Member:
             )
             archive.seek(0)
             code = read_code(archive, files)
-        known = self.client.contacts.find(provider.email)
-        if known is not None and known.pinned and known.public_key != provider.public_key:
-            raise VerificationError("code: signed with another key than the one pinned for its provider")
         return ReviewedCode(
             code=code,
             digest=files.digest,
-            signer_email=provider.email,
-            signer=provider.public_key,
-            signer_pinned=known is not None and known.pinned,
+            signer_email=email,
+            signer=signer,
+            signer_pinned=self._is_pinned(email, signer),
         )
 
-    def fetch_evidence(self) -> bytes:
-        """Fetch the evidence bundle of the current enclave; nothing of it is verified."""
-        return self.client.fetch_evidence(self.computation)
+    def note_reviewed(self, reviewed: ReviewedCode) -> None:
+        """Note that this participant looked at this code: an enclave with another one fails its verdict."""
+        self.client.journal.note_reviewed(self.computation, reviewed.digest)
+
+    def fetch_evidence(self, *, epoch: int | None = None) -> bytes:
+        """Fetch the evidence bundle of the current enclave, or of an earlier one; nothing is verified."""
+        return self.client.fetch_evidence(self.computation, epoch=epoch)
 
     def appraise(self, policy: Policy, *, bundle: bytes | None = None) -> Assessment:
         """Run every check over the evidence (fetched unless given) and return the verdict for a person."""
@@ -139,16 +147,40 @@ class Member:
         """Verify a simulated enclave by the same steps; it protects nothing from its host."""
         return verification.insecure_verify_simulated(self.client, self.folder, policy, bundle=bundle)
 
-    def receipt(self, *, epoch: int | None = None) -> RunRecord:
-        """Fetch the receipt of a launch (the current one unless told) and verify it.
+    def receipt(
+        self,
+        *,
+        epoch: int | None = None,
+        enclave: VerifiedEnclave | SimulatedEnclave | None = None,
+    ) -> RunRecord:
+        """Fetch the receipt of a launch (the latest that has one unless told) and verify it.
 
-        A refusal signed by an enclave that was delivered to is noted in the journal.
+        Without `enclave` it must be of one that this participant delivered to, by the journal; the owner, who
+        delivers nothing, gives the enclave that was verified. A refusal signed by an enclave that was
+        delivered to is noted in the journal.
         """
-        return runs.fetch_record(self.client, self.folder, epoch=epoch)
+        return runs.fetch_record(self.client, self.folder, epoch=epoch, enclave=enclave)
 
     def logs(self, *, epoch: int | None = None) -> OpenedLog:
         """Fetch and open the sealed log of a run, and check it against the receipt."""
         return runs.open_run_log(self.client, self.folder, epoch=epoch)
+
+    def _code_signer(self, enclave: VerifiedEnclave | SimulatedEnclave | None) -> tuple[str, bytes]:
+        if enclave is not None:
+            provider = enclave.arguments.in_role(Role.CODE_PROVIDER)[0]
+            return provider.email, provider.public_key
+        claimed = next((p for p in self.status().participants if p.role is Role.CODE_PROVIDER), None)
+        if claimed is None or claimed.public_key is None:
+            raise VerificationError("code: its provider has registered no key")
+        return claimed.email, claimed.public_key
+
+    def _is_pinned(self, email: str, public_key: bytes) -> bool:
+        known = self.client.contacts.find(email)
+        if known is None or not known.pinned:
+            return False
+        if known.public_key != public_key:
+            raise VerificationError("code: signed with another key than the one pinned for its provider")
+        return True
 
     def _post(self, action: str, body: dict[str, object] | None = None) -> None:
         self.client.transport.post_json(f"/computations/{self.computation}/{action}", body)

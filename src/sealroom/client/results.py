@@ -14,7 +14,8 @@ from uuid import UUID
 
 from sealroom.client.hashing_sink import HashingSink
 from sealroom.client.private_files import replacing
-from sealroom.client.runs import RunRecord, fetch_record
+from sealroom.client.receipts import RunRecord
+from sealroom.client.runs import fetch_record
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Progress
@@ -25,6 +26,8 @@ from sealroom.core.sealing.output_key import OutputKey, derive_output_key
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import OutputRecord
 
+# Noted when every result of a run is stored; no file can have this name.
+ALL_RESULTS = ""
 # No result is larger than the whole budget of outputs, sealed in the smallest chunks.
 _SMALLEST_CHUNK_LOG2 = 12
 
@@ -67,9 +70,11 @@ def fetch_results(client: Client, home: ComputationFolder, target: ResultTarget)
         client=client, home=home, record=record, folder=folder, key=key, progress=target.progress
     )
     try:
-        return tuple(opener.open(output, offers.path(output)) for output in own_outputs(record, index))
+        opened = tuple(opener.open(output, offers.path(output)) for output in own_outputs(record, index))
     finally:
         key.wipe()
+    opener.note(ALL_RESULTS, b"")
+    return opened
 
 
 def own_index(record: RunRecord, public_key: bytes) -> int:
@@ -141,13 +146,13 @@ class _Opener:
             with replacing(target) as plain:
                 hashed = HashingSink(plain)
                 open_stream(sealed, hashed, key=self.key, context=self._context(output.name))
-        self.client.journal.note_received(
-            self.home.computation,
-            mrenclave=self.record.enclave.mrenclave,
-            name=output.name,
-            sha256=output.sha256,
-        )
+        self.note(output.name, output.sha256)
         return Result(name=output.name, path=target, size=hashed.size, sha256=hashed.digest())
+
+    def note(self, name: str, sha256: bytes) -> None:
+        self.client.journal.note_received(
+            self.home.computation, mrenclave=self.record.enclave.mrenclave, name=name, sha256=sha256
+        )
 
     def _context(self, name: str) -> Context:
         return Context.result(

@@ -139,6 +139,7 @@ class CodeProvider(KeyHolder):
                 method="POST",
                 path=f"/computations/{self.computation}/code",
                 content=FileBody(path=self.folder.code_archive, progress=progress, label="code"),
+                patient=True,
                 headers={"Sealroom-Code-Signature": signature.hex(), "Content-Type": "application/x-tar"},
             )
         )

@@ -8,71 +8,20 @@ Spec: docs/spec/receipt.md, docs/spec/logs.md.
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from sealroom.client.receipts import KnownEnclave, RunRecord, verify_record
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Request
 from sealroom.core.errors import TransportError, VerificationError
 from sealroom.core.sealing.log import LogKey, LogKeys, find_log_key, open_log
-from sealroom.core.wire.arguments import Arguments, parse_arguments
-from sealroom.core.wire.delivery import Delivery
-from sealroom.core.wire.dsse import verify_envelope
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
-from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES, Closing, Opening, Receipt, Refusal
+from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES, Receipt
 from sealroom.core.wire.spool import MAX_LOG_KEYS_BYTES
-from sealroom.core.wire.terms import LogRelease
+from sealroom.core.wire.terms import LogRelease, Tee
 
 _MAX_LOG_OVERHEAD = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownEnclave:
-    """An enclave that was verified before: what its receipt is checked against."""
-
-    agreement: bytes
-    mrenclave: bytes
-    identity_pk: bytes
-    box_pk: bytes
-
-    @classmethod
-    def from_delivery(cls, wire: bytes) -> "KnownEnclave":
-        """Return the enclave that a recorded delivery went to."""
-        statement = Delivery.from_bytes(wire).statement
-        return cls(
-            agreement=statement.agreement,
-            mrenclave=statement.mrenclave,
-            identity_pk=statement.identity_pk,
-            box_pk=statement.box_pk,
-        )
-
-    @classmethod
-    def from_enclave(cls, enclave: VerifiedEnclave | SimulatedEnclave) -> "KnownEnclave":
-        """Return an enclave whose evidence was verified."""
-        return cls(
-            agreement=enclave.arguments.agreement,
-            mrenclave=enclave.mrenclave,
-            identity_pk=enclave.identity_pk,
-            box_pk=enclave.box_pk,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """A receipt whose signatures were verified: a run, or a refusal.
-
-    `closing` is `None` when the process died in the run: how it ended is then the server's claim.
-    """
-
-    enclave: KnownEnclave
-    raw: bytes
-    opening: Opening | None
-    closing: Closing | None
-    refusal: Refusal | None
-
-    @property
-    def arguments(self) -> Arguments | None:
-        """The measured arguments, as the opening has them."""
-        return None if self.opening is None else parse_arguments(self.opening.arguments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,27 +57,8 @@ def fetch_record(
     )
     record = verify_record(receipt, known)
     _archive(folder, record)
+    _note_people(client, record)
     return record
-
-
-def verify_record(receipt: Receipt, known: tuple[KnownEnclave, ...]) -> RunRecord:
-    """Find the known enclave that signed a receipt, and check all of it.
-
-    1. Opening or refusal is signed by that enclave's identity key, and names that enclave.
-    2. The arguments in an opening are the agreement's.
-    3. The closing is signed by the opening's run key and names that opening.
-    """
-    failed: VerificationError | None = None
-    for enclave in known:
-        try:
-            if receipt.refusal is not None:
-                return _verify_refusal(receipt, enclave)
-            return _verify_run(receipt, enclave)
-        except VerificationError as error:
-            failed = error
-    if failed is None:
-        raise VerificationError("receipt: no enclave of this computation is known here; verify its evidence")
-    raise VerificationError("receipt: not signed by an enclave that was verified here") from failed
 
 
 def open_run_log(client: Client, folder: ComputationFolder, *, epoch: int | None = None) -> OpenedLog:
@@ -169,39 +99,17 @@ def collect_refusals(client: Client, folder: ComputationFolder) -> None:
             client.deliveries.note_refusal(folder.computation, receipt.refusal)
 
 
-def _verify_refusal(receipt: Receipt, enclave: KnownEnclave) -> RunRecord:
-    if receipt.refusal is None:
-        raise ValueError("not a refusal")
-    payload = verify_envelope(receipt.refusal, public_key=enclave.identity_pk)
-    refusal = Refusal.from_payload(payload)
-    _check_names(refusal, enclave)
-    return RunRecord(enclave=enclave, raw=receipt.to_bytes(), opening=None, closing=None, refusal=refusal)
+def _note_people(client: Client, record: RunRecord) -> None:
+    """Note the participants' keys as seen: an enclave that opened found that all of them know the words.
 
-
-def _verify_run(receipt: Receipt, enclave: KnownEnclave) -> RunRecord:
-    if receipt.opening is None:
-        raise ValueError("not a run")
-    payload = verify_envelope(receipt.opening, public_key=enclave.identity_pk)
-    opening = Opening.from_payload(payload)
-    _check_names(opening, enclave)
-    if opening.box_pk != enclave.box_pk:
-        raise VerificationError("receipt: the opening names another box key")
-    if parse_arguments(opening.arguments).agreement != enclave.agreement:
-        raise VerificationError("receipt: the opening's arguments are not the agreement's")
-    closing = None
-    if receipt.closing is not None:
-        closing = Closing.from_payload(verify_envelope(receipt.closing, public_key=opening.run_key))
-        if closing.opening_sha256 != hashlib.sha256(payload).digest():
-            raise VerificationError("receipt: the closing is of another opening")
-        if closing.agreement != enclave.agreement:
-            raise VerificationError("receipt: the closing is of another agreement")
-    return RunRecord(enclave=enclave, raw=receipt.to_bytes(), opening=opening, closing=closing, refusal=None)
-
-
-def _check_names(signed: Opening | Refusal, enclave: KnownEnclave) -> None:
-    found = (signed.agreement, signed.mrenclave, signed.identity_pk)
-    if found != (enclave.agreement, enclave.mrenclave, enclave.identity_pk):
-        raise VerificationError("receipt: names another enclave than the one that signed it")
+    Not from a simulated one: whoever runs it knows the words too, and could put any key there.
+    """
+    arguments = record.arguments
+    if arguments is None or arguments.terms.tee is Tee.SIMULATED:
+        return
+    client.contacts.note_seen(
+        {person.email: person.public_key for person in arguments.participants}, now=datetime.now(UTC)
+    )
 
 
 def _archive(folder: ComputationFolder, record: RunRecord) -> None:

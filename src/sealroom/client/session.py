@@ -30,7 +30,7 @@ from sealroom.client.store import ComputationFolder, JoinedComputation
 from sealroom.client.transport import Request, ServerAddress, Transport, TransportOptions
 from sealroom.core.attestation.quote import parse_quote
 from sealroom.core.attestation.reports import SgxReport
-from sealroom.core.errors import MalformedError, SealroomError
+from sealroom.core.errors import MalformedError, SealroomError, VerificationError
 from sealroom.core.sealing.keys import SigningKey
 from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
@@ -164,6 +164,8 @@ class Client:
         invitation = joined.invitation
         self.journal.note_computation(invitation.computation, invitation.terms_prefix)
         folder = ComputationFolder(self.home, invitation.computation)
+        if self.journal.is_made_here(invitation.computation) and folder.load().invitation != invitation:
+            raise VerificationError("invitation: not the one that was made here for this computation")
         folder.save(joined)
         return folder
 
@@ -182,9 +184,13 @@ class Client:
         bundle = self.fetch_evidence(computation)
         return replace(found, enclave=Enclave(identity=claimed_identity(bundle)))
 
-    def fetch_evidence(self, computation: UUID) -> bytes:
-        """Fetch the evidence bundle of the current enclave, as the server publishes it."""
-        request = Request(method="GET", path=f"/computations/{computation}/evidence")
+    def fetch_evidence(self, computation: UUID, *, epoch: int | None = None) -> bytes:
+        """Fetch the evidence bundle of the current enclave, or of an earlier one, as the server has it."""
+        request = Request(
+            method="GET",
+            path=f"/computations/{computation}/evidence",
+            params={} if epoch is None else {"epoch": epoch},
+        )
         return self.transport.send(request, max_bytes=MAX_BUNDLE_BYTES)
 
     @property

@@ -37,6 +37,7 @@ class TransportOptions:
     """Limits of one client's requests."""
 
     timeout_seconds: float = 30.0
+    patient_seconds: float = 900.0
     attempts: int = 6
 
 
@@ -91,7 +92,8 @@ class FileBody:
 class Request:
     """One request; `key` is the idempotency key that every attempt of a POST carries.
 
-    `retry` is off where the caller must look first how far the last attempt came.
+    `retry` is off where the caller must look first how far the last attempt came. `patient` is for requests
+    after which the server reads through a whole file.
     """
 
     method: str
@@ -102,6 +104,7 @@ class Request:
     params: Mapping[str, str | int] = field(default_factory=dict)
     key: UUID | None = None
     retry: bool = True
+    patient: bool = False
 
 
 class Transport:
@@ -252,6 +255,10 @@ class Transport:
             json=None if request.json is None else dict(request.json),
             content=content,
             headers=headers,
+            timeout=httpx.Timeout(
+                self._options.timeout_seconds,
+                read=self._options.patient_seconds if request.patient else self._options.timeout_seconds,
+            ),
         )
 
     def _pause_or_raise(self, attempt: int, attempts: int, error: httpx.HTTPError) -> None:
@@ -287,7 +294,17 @@ def _server_error(request: Request, response: httpx.Response) -> TransportError:
     try:
         answer = JsonObject.from_bytes(_read_bounded(response, _MAX_ERROR_BYTES), what="error answer")
         error = answer.member("error")
-        code, message = error.text("code"), error.text("message")
+        code, message = error.text("code"), _message(error)
     except MalformedError:
         return TransportError(f"{where}: the server answered {response.status_code}")
     return TransportError(f"{visible(message)[:1000]} ({visible(code)[:80]})", code=code)
+
+
+def _message(error: JsonObject) -> str:
+    """Return the server's message, with what it got and expected where it says so in a word."""
+    parts = [error.text("message")]
+    for name in ("got", "expected"):
+        value = error.optional(name, error.anything)
+        if isinstance(value, str | int):
+            parts.append(f"{name} {value}")
+    return ", ".join(parts)

@@ -32,7 +32,6 @@ class Assessment:
 def expectations(client: Client, folder: ComputationFolder) -> Expectations:
     """Gather what this participant knows about a computation without asking the server."""
     computation = folder.computation
-    sent = client.journal.code_digests(computation)
     return Expectations(
         computation=computation,
         terms_prefix=folder.load().invitation.terms_prefix,
@@ -44,7 +43,7 @@ def expectations(client: Client, folder: ComputationFolder) -> Expectations:
             contact.email: Contact(public_key=contact.public_key, pinned=contact.pinned)
             for contact in client.contacts.all()
         },
-        code_digest=sent[-1] if sent else None,
+        code_digest=client.journal.expected_code(computation),
     )
 
 
