@@ -160,8 +160,7 @@ def arguments_from_items(items: Sequence[str]) -> Arguments:
         packages_digest=parse_hex(reader.value("packages"), field="packages", size=DIGEST_SIZE),
         launch=parse_hex(reader.value("launch"), field="launch", size=LAUNCH_SIZE),
     )
-    reader.end()
-    # Whatever a field's parser above should ever let through in a second spelling ends here.
+    # Items after the last end here, and whatever a field's parser should ever let through in a second spelling.
     if arguments.items() != tuple(items):
         raise MalformedError("arguments: not in the one accepted encoding")
     return arguments
@@ -193,10 +192,6 @@ class _Items:
             public_key = parse_hex(key, field=f"{role.value} key", size=KEY_SIZE)
             found.append(Participant(role=role, index=len(found), email=email, public_key=public_key))
         return tuple(found)
-
-    def end(self) -> None:
-        if self._next != len(self._items):
-            raise MalformedError(f"arguments: item {self._next}: expected nothing more")
 
     def _peek(self) -> str | None:
         return self._items[self._next] if self._next < len(self._items) else None

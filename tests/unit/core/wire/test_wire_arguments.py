@@ -195,12 +195,16 @@ def test_refuses_another_spelling_of_a_value(name, value):
         samples.ARGUMENTS.to_bytes().replace(b"-I\0", b"", 1),
         samples.ARGUMENTS.to_bytes().replace(b"format=1\0", b"format=1\0\0", 1),
         b"".join(item.encode() + b"\0" for item in ITEMS),
-        samples.ARGUMENTS.to_bytes() + b"x" * 300_000 + b"\0",
     ],
 )
 def test_refuses_a_file_that_is_not_exactly_the_measured_one(raw):
     with pytest.raises(MalformedError):
         parse_arguments(raw)
+
+
+def test_refuses_a_file_over_its_bound_before_reading_it():
+    with pytest.raises(MalformedError, match="at most 262144"):
+        parse_arguments(bytes(262145))
 
 
 def test_refuses_a_homograph_of_an_address():
