@@ -92,14 +92,18 @@ def _log_readers(arguments: Arguments) -> str:
 
 
 def _own_roles(arguments: Arguments, expected: Expectations) -> None:
+    """Refuse a role of one's own that is missing, and another's key under one's own address in any role."""
     for own in expected.own_roles:
-        slots = [p for p in arguments.in_role(own.role) if p.email == own.email]
-        if not slots:
+        if not any(p.email == own.email for p in arguments.in_role(own.role)):
             raise VerificationError(f"{own.role.value}: {own.email} does not stand there")
-        if slots[0].public_key != own.public_key:
+    for person in arguments.participants:
+        same_address = [own for own in expected.own_roles if own.email == person.email]
+        keys = [own.public_key for own in same_address if own.role is person.role]
+        keys = keys or [own.public_key for own in same_address] or [person.public_key]
+        if person.public_key not in keys:
             raise VerificationError(
-                f"{own.role.value}: {own.email} stands there with the key {slots[0].public_key.hex()}, "
-                f"yours is {own.public_key.hex()}"
+                f"{person.role.value}: {person.email} stands there with the key {person.public_key.hex()}, "
+                f"yours is {keys[0].hex()}"
             )
 
 

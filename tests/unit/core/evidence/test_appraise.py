@@ -366,6 +366,33 @@ def test_consumer_put_in_by_a_word_holder_is_refused_with_require_pinned_and_sho
     assert [check.name for check in refused.failures] == ["contract.participants.result-consumer.0"]
 
 
+def test_own_address_in_a_role_that_was_never_registered_needs_the_own_key_too() -> None:
+    terms = replace(w.TERMS, result_consumers=("dora@hospital.example",))
+    people = (*w.participants()[:2], replace(w.participants()[2], email="dora@hospital.example"))
+    verdict = w.appraised(
+        w.world(terms=terms, people=people), expected=w.expectations(terms_prefix=terms.digest[:16])
+    )
+    assert [check.name for check in verdict.failures] == ["contract.own-roles"]
+
+
+def test_one_person_in_two_roles_passes() -> None:
+    terms = replace(w.TERMS, result_consumers=("dora@hospital.example",))
+    own = bytes(w.DATA.verify_key)
+    people = (
+        *w.participants()[:2],
+        replace(w.participants()[2], email="dora@hospital.example", public_key=own),
+    )
+    roles = tuple(
+        OwnRole(role=role, email="dora@hospital.example", public_key=own)
+        for role in (Role.DATA_PROVIDER, Role.RESULT_CONSUMER)
+    )
+    verdict = w.appraised(
+        w.world(terms=terms, people=people),
+        expected=w.expectations(terms_prefix=terms.digest[:16], own_roles=roles),
+    )
+    assert verdict.passed_but_simulated
+
+
 def test_foreign_text_is_shown_and_not_obeyed() -> None:
     verdict = _with_manifest(
         b"[[sgx.trusted_files]]",
