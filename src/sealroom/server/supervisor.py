@@ -85,8 +85,10 @@ class Supervisor:
             tee.kill()
             code = tee.wait()
             _end_children()
+        # As a shell would say it: killed by a signal.
+        shown = code if code >= 0 else 128 - code
         record = ExitRecord(
-            exit_code=code if reason is EndReason.EXITED else None, ended_at=datetime.now(UTC), reason=reason
+            exit_code=shown if reason is EndReason.EXITED else None, ended_at=datetime.now(UTC), reason=reason
         )
         # With the folder gone there is nobody left to tell.
         if self._host.is_dir():
@@ -174,8 +176,12 @@ def _end_children() -> None:
 
 
 def _children() -> tuple[int, ...]:
-    listing = Path(f"/proc/self/task/{os.getpid()}/children")
-    return tuple(int(pid) for pid in listing.read_text(encoding="ascii").split())
+    try:
+        listing = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    except FileNotFoundError:
+        # A kernel without this list; the tie between parent and child has killed them by now.
+        return ()
+    return tuple(int(pid) for pid in listing.split())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
