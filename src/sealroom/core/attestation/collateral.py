@@ -18,7 +18,7 @@ from sealroom.core.attestation.pck import PckCa, VerifiedPck
 from sealroom.core.attestation.qe_identity import QeIdentity, read_qe_identity
 from sealroom.core.attestation.signatures import RAW_SIGNATURE_BYTES
 from sealroom.core.attestation.tcb_info import TcbInfo, read_tcb_info
-from sealroom.core.errors import CollateralError, MalformedError, VerificationError
+from sealroom.core.errors import CollateralError, VerificationError
 from sealroom.core.wire.bundle import RawCollateral
 
 TCB_SIGNING_NAME = "SGX TCB Signing"
@@ -55,7 +55,10 @@ class VerifiedCollateral:
 
 
 def parse_collateral(raw: RawCollateral) -> Collateral:
-    """Read the nine members of `raw`, leaving the two documents unread until their signatures verified."""
+    """Read the nine members of `raw`, leaving the two documents unread until their signatures verified.
+
+    `RawCollateral` has only ASCII texts of bounded size.
+    """
     return Collateral(
         pck_crl_chain=_chain(raw.pck_crl_issuer_chain, "pck crl issuer chain"),
         root_crl=parse_crl(parse_hex(raw.root_ca_crl, size=None, field="root_ca_crl"), name="root crl"),
@@ -165,20 +168,12 @@ def _verify_chain(chain: CertificateChain, *, root_key: bytes, now: datetime, na
 
 
 def _chain(pem: str, name: str) -> CertificateChain:
-    try:
-        raw = pem.encode("ascii")
-    except UnicodeEncodeError as exc:
-        raise MalformedError(f"{name}: not ASCII") from exc
-    return parse_chain(raw, length=2, name=name)
+    return parse_chain(pem.encode("ascii"), length=2, name=name)
 
 
 def _document(text: str, signature: str, chain: str, name: str) -> SignedDocument:
-    try:
-        raw = text.encode("ascii")
-    except UnicodeEncodeError as exc:
-        raise MalformedError(f"{name}: not ASCII") from exc
     return SignedDocument(
-        raw=raw,
+        raw=text.encode("ascii"),
         signature=parse_hex(signature, size=RAW_SIGNATURE_BYTES, field=f"{name} signature"),
         chain=_chain(chain, f"{name} issuer chain"),
     )

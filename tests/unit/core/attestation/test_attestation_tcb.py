@@ -382,3 +382,9 @@ def test_the_signer_of_a_document_must_be_issued_by_the_root_directly():
     chain = pem(PKI.tcb_signing.certificate, PKI.platform_ca.certificate, PKI.root.certificate).decode()
     with pytest.raises(MalformedError, match="3 certificates, expected 2"):
         parse_collateral(RawCollateral(**{**RAW, "tcb_info_issuer_chain": chain}))
+
+
+@pytest.mark.parametrize("name", ["tcb_info", "qe_identity", "pck_crl_issuer_chain", "tcb_info_issuer_chain"])
+def test_a_member_that_is_not_ascii_is_malformed(name):
+    with pytest.raises(MalformedError, match="expected ASCII"):
+        parse_collateral(RawCollateral(**{**RAW, name: RAW[name] + "\u00e9"}))
