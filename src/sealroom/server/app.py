@@ -13,6 +13,7 @@ from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.server.api import accounts, code, computations, data, enclaves, results
 from sealroom.server.api.models import ErrorAnswer
 from sealroom.server.errors import ErrorCode, ServiceError
+from sealroom.server.idempotency import NO_KEY
 from sealroom.server.platform import Platform
 
 Scope = MutableMapping[str, Any]
@@ -94,6 +95,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
+        if {("header", "idempotency-key")} == {error["loc"] for error in exc.errors()}:
+            return _answer(ErrorCode.IDEMPOTENCY_KEY, NO_KEY)
         # Where and why, never the value: a token sent in the wrong place must not come back.
         problems = [
             f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in exc.errors()

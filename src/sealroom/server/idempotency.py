@@ -19,6 +19,7 @@ from sealroom.server.schema import IdempotencyKey
 from sealroom.server.store import Store
 
 Answer = dict[str, object]
+NO_KEY = "every POST needs a header Idempotency-Key with a version 4 UUID"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +36,14 @@ class RepeatableRequest:
         return hashlib.sha256(self.key.bytes).digest()
 
 
-def parse_key(text: str | None) -> uuid.UUID:
+def parse_key(text: str) -> uuid.UUID:
     """Read the `Idempotency-Key` header: a version 4 UUID in its usual form."""
     try:
-        key = uuid.UUID(text or "")
-    except ValueError:
-        key = None
-    if key is None or key.version != 4 or str(key) != (text or "").lower():
-        raise ServiceError(
-            ErrorCode.IDEMPOTENCY_KEY, "every POST needs a header Idempotency-Key with a version 4 UUID"
-        )
+        key = uuid.UUID(text)
+    except ValueError as exc:
+        raise ServiceError(ErrorCode.IDEMPOTENCY_KEY, NO_KEY) from exc
+    if key.version != 4 or str(key) != text.lower():
+        raise ServiceError(ErrorCode.IDEMPOTENCY_KEY, NO_KEY)
     return key
 
 

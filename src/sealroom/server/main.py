@@ -4,6 +4,7 @@ Logs nothing about requests: tokens, bodies and names of computations stay out o
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 import secrets
@@ -24,6 +25,7 @@ from sealroom.server.launchers.base import Launcher
 from sealroom.server.launchers.simulated import SimulatedLauncher
 from sealroom.server.platform import Platform
 from sealroom.server.reconcile import Reconciler
+from sealroom.server.schema import known_blobs
 from sealroom.server.store import open_store
 from sealroom.server.tls import ServerCertificate, load_or_make_certificate
 
@@ -34,11 +36,18 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT)
 def run_server(config: ServerConfig, announce: Announce) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is called once, when connections are accepted.
 
-    Raises `OSError` when the address cannot be had or the data folder cannot be written.
+    Raises `OSError` when the address cannot be had, or the data folder is another server's or cannot be
+    written, and `ValueError` for a launcher that this release does not have.
     """
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(config.data):
+        _run(config, announce)
+
+
+def _run(config: ServerConfig, announce: Announce) -> None:
     certificate = load_or_make_certificate(config.data / "tls", host=config.host)
     platform = open_platform(config)
+    sweep_blobs(platform)
     listener = _listen(config.host, config.port)
     reconciler = Reconciler(platform, make_launcher(config))
     try:
@@ -56,7 +65,7 @@ def run_server(config: ServerConfig, announce: Announce) -> None:
 
 
 def open_platform(config: ServerConfig) -> Platform:
-    """Open database and blobs in the data folder; a second server on the same folder is not supported."""
+    """Open database and blobs in the data folder, which the caller has for itself."""
     return Platform(
         config=config,
         store=open_store(config.url),
@@ -64,6 +73,23 @@ def open_platform(config: ServerConfig) -> Platform:
         tee=Tee(config.launcher),
         secret=_load_or_make_secret(config.data / "token-secret"),
     )
+
+
+def sweep_blobs(platform: Platform) -> None:
+    """Remove what a crash left in the blob folder: files that no row speaks of."""
+    with platform.store.read() as session:
+        platform.blobs.sweep(known_blobs(session))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the data folder's lock: two servers on one folder would undo each other's work."""
+    with (folder / "lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise FileExistsError(f"another server is using the data folder {folder}") from exc
+        yield
 
 
 def make_launcher(config: ServerConfig) -> Launcher:

@@ -17,8 +17,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    select,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -303,3 +304,16 @@ class IdempotencyKey(Base):
     request_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     answer: Mapped[dict[str, object]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+def known_blobs(session: Session) -> set[str]:
+    """Return the name of every blob that a row speaks of."""
+    columns = (
+        Upload.id,
+        CodeFileRow.blob,
+        Launch.bundle_blob,
+        Run.log_blob,
+        Run.log_keys_blob,
+        ResultRow.blob,
+    )
+    return {name for column in columns for name in session.scalars(select(column)) if name is not None}

@@ -44,7 +44,8 @@ class Store:
 
 def open_store(url: str) -> Store:
     """Open the database at `url` and bring its schema to this release's."""
-    engine = create_engine(url)
+    # Parameters of a failed statement would bring tokens' hashes and deliveries into the log.
+    engine = create_engine(url, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

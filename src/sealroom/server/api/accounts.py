@@ -1,17 +1,16 @@
 """Routes: the server itself, and accounts."""
 
 from dataclasses import asdict
-from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sealroom import __version__
-from sealroom.server.api.caller import ANONYMOUS, TheCaller, ThePlatform
+from sealroom.server.api.caller import ANONYMOUS, TheCaller, TheKey, ThePlatform
 from sealroom.server.api.models import AccountCreated, AccountView, LimitsView, NewAccount, ServerView
 from sealroom.server.api.views import protection_views
-from sealroom.server.idempotency import Answer, RepeatableRequest, parse_key, perform_once, request_digest
+from sealroom.server.idempotency import Answer, RepeatableRequest, perform_once, request_digest
 from sealroom.server.schema import Launch
 from sealroom.server.services.accounts import create_account, derive_token
 
@@ -36,11 +35,8 @@ def show_server(platform: ThePlatform) -> ServerView:
 
 
 @router.post("/accounts", status_code=201)
-def post_account(
-    platform: ThePlatform, body: NewAccount, idempotency_key: Annotated[str | None, Header()] = None
-) -> AccountCreated:
+def post_account(platform: ThePlatform, body: NewAccount, key: TheKey) -> AccountCreated:
     """Create an account. Its token is shown again only to the very same request with the same key."""
-    key = parse_key(idempotency_key)
     token = derive_token(secret=platform.secret, key=key, email=body.email)
 
     def create(session: Session) -> Answer:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,7 @@ from sealroom.server.schema import Account, ComputationRow
 from sealroom.server.services.accounts import find_account
 
 ANONYMOUS = "anonymous"
+_bearer = HTTPBearer(auto_error=False, description="the token of an account of this server")
 
 
 class Work(Protocol):
@@ -31,40 +33,47 @@ class Work(Protocol):
 class Caller:
     """One authenticated request. Nothing is read from the database before a route asks for it."""
 
-    def __init__(self, platform: Platform, request: Request, token: str, key: str | None) -> None:
+    def __init__(self, platform: Platform, request: Request, token: str) -> None:
         self.platform = platform
-        self._request = request
-        self._token = token
-        self._key = key
+        self.request = request
+        self.token = token
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Session, Account]]:
         """Give a session to read from, and the account."""
         with self.platform.store.read() as session:
-            yield session, find_account(session, self._token)
+            yield session, self.account(session)
 
     @contextmanager
     def writing(self) -> Iterator[tuple[Session, Account]]:
         """Give a transaction for a request that repeats harmlessly by itself (PUT, DELETE)."""
         with self.platform.store.write() as session:
-            yield session, find_account(session, self._token)
+            yield session, self.account(session)
+
+    def account(self, session: Session) -> Account:
+        """Say whose token it is, or refuse."""
+        return find_account(session, self.token)
+
+
+class Poster(Caller):
+    """One authenticated POST, which takes effect once however often it is repeated."""
+
+    def __init__(self, caller: Caller, key: UUID) -> None:
+        super().__init__(caller.platform, caller.request, caller.token)
+        self._key = key
 
     def repeatable(self, *parts: bytes) -> RepeatableRequest:
         """Name this POST by its Idempotency-Key and by everything it says."""
-        key = parse_key(self._key)
         with self.reading() as (_, account):
             scope = str(account.id)
-        return RepeatableRequest(
-            scope=scope, key=key, digest=request_digest(self._request.method, self._request.url.path, *parts)
-        )
+        digest = request_digest(self.request.method, self.request.url.path, *parts)
+        return RepeatableRequest(scope=scope, key=self._key, digest=digest)
 
     def once(self, request: RepeatableRequest, operation: Callable[[Session, Account], BaseModel]) -> Answer:
-        """Do a POST once, in one transaction; repeated, it is answered as before."""
+        """Do it once, in one transaction; repeated, it is answered as before."""
 
         def run(session: Session) -> Answer:
-            answer: dict[str, Any] = operation(session, find_account(session, self._token)).model_dump(
-                mode="json"
-            )
+            answer: dict[str, Any] = operation(session, self.account(session)).model_dump(mode="json")
             return answer
 
         answer = perform_once(self.platform.store, request, run)
@@ -72,7 +81,7 @@ class Caller:
         return answer
 
     def once_on(self, uuid: UUID, parts: tuple[bytes, ...], work: Work) -> Answer:
-        """Do a POST on a computation once, with its row locked."""
+        """Do it once on a computation, with its row locked."""
 
         def run(session: Session, account: Account) -> BaseModel:
             return work(session, account, find_computation(session, uuid, account, lock=True))
@@ -96,16 +105,28 @@ def get_platform(request: Request) -> Platform:
 def get_caller(
     request: Request,
     platform: Annotated[Platform, Depends(get_platform)],
-    authorization: Annotated[str | None, Header()] = None,
-    idempotency_key: Annotated[str | None, Header()] = None,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
     """Read the bearer token; whether it belongs to anybody is asked with the first transaction."""
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if credentials is None:
         raise ServiceError(
             ErrorCode.UNAUTHORIZED, "expected a header Authorization: Bearer with this server's token"
         )
-    return Caller(platform, request, token, idempotency_key)
+    return Caller(platform, request, credentials.credentials)
+
+
+def get_key(
+    idempotency_key: Annotated[str, Header(description="a version 4 UUID, a new one for every new request")],
+) -> UUID:
+    """Read the key under which a POST may be repeated."""
+    return parse_key(idempotency_key)
+
+
+def get_poster(
+    caller: Annotated[Caller, Depends(get_caller)], key: Annotated[UUID, Depends(get_key)]
+) -> "Poster":
+    """Put the two together."""
+    return Poster(caller, key)
 
 
 def get_uuid(uuid: Annotated[str, Path(description="the computation")]) -> UUID:
@@ -115,4 +136,6 @@ def get_uuid(uuid: Annotated[str, Path(description="the computation")]) -> UUID:
 
 ThePlatform = Annotated[Platform, Depends(get_platform)]
 TheCaller = Annotated[Caller, Depends(get_caller)]
+ThePoster = Annotated[Poster, Depends(get_poster)]
+TheKey = Annotated[UUID, Depends(get_key)]
 TheUuid = Annotated[UUID, Depends(get_uuid)]

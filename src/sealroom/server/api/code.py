@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from sealroom.core.wire.byte_fields import SIGNATURE_SIZE, parse_hex
-from sealroom.server.api.caller import Caller, TheCaller, TheUuid
+from sealroom.server.api.caller import Caller, Poster, TheCaller, ThePoster, TheUuid
 from sealroom.server.api.models import CodeListView, ComputationView
 from sealroom.server.api.streaming import receive_into
 from sealroom.server.api.views import computation_view
@@ -36,7 +36,7 @@ TAR = "application/x-tar"
     },
 )
 async def post_code(
-    request: Request, caller: TheCaller, uuid: TheUuid, sealroom_code_signature: Annotated[str, Header()]
+    request: Request, caller: ThePoster, uuid: TheUuid, sealroom_code_signature: Annotated[str, Header()]
 ) -> Answer:
     """Send the program: a plain tar, with the signature over its list of files."""
     signature = parse_hex(sealroom_code_signature, field="Sealroom-Code-Signature", size=SIGNATURE_SIZE)
@@ -77,7 +77,7 @@ def _check_sender(caller: Caller, uuid: TheUuid) -> None:
         codes.check_sender(find_computation(session, uuid, account), account)
 
 
-def _take(caller: Caller, uuid: TheUuid, archive: Blob, signature: bytes) -> Answer:
+def _take(caller: Poster, uuid: TheUuid, archive: Blob, signature: bytes) -> Answer:
     platform = caller.platform
     repeatable = caller.repeatable(archive.sha256, signature)
     with platform.blobs.open(archive.name) as source:

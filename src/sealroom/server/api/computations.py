@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from sealroom.core.wire.byte_fields import parse_choice
 from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms, parse_computation
-from sealroom.server.api.caller import TheCaller, TheUuid, body_parts
+from sealroom.server.api.caller import TheCaller, ThePoster, TheUuid, body_parts
 from sealroom.server.api.models import (
     ComputationList,
     ComputationView,
@@ -30,7 +30,7 @@ router = APIRouter(tags=["computations"])
 
 
 @router.post("/computations", status_code=201, response_model=ComputationView)
-def post_computation(caller: TheCaller, body: NewComputation) -> Answer:
+def post_computation(caller: ThePoster, body: NewComputation) -> Answer:
     """Create a computation; the account becomes its owner."""
     platform = caller.platform
 
@@ -60,7 +60,7 @@ def show_computation(caller: TheCaller, uuid: TheUuid) -> ComputationView:
 
 
 @router.post("/computations/{uuid}/keys", response_model=ComputationView)
-def post_key(caller: TheCaller, uuid: TheUuid, body: NewKey) -> Answer:
+def post_key(caller: ThePoster, uuid: TheUuid, body: NewKey) -> Answer:
     """Register the account's public key for one of its roles."""
     platform = caller.platform
     registration = KeyRegistration(role=Actor(body.role.value), public_key=bytes.fromhex(body.public_key))

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from sealroom.core.wire.byte_fields import sha256
 from sealroom.core.wire.input_list import InputFile, InputList
-from sealroom.server.api.caller import Caller, TheCaller, TheUuid, body_parts
+from sealroom.server.api.caller import Caller, TheCaller, ThePoster, TheUuid, body_parts
 from sealroom.server.api.models import DataDone, DataView, InputView, NewUpload, ProviderDataView, UploadView
 from sealroom.server.api.streaming import gather
 from sealroom.server.api.views import upload_view
@@ -26,7 +26,7 @@ OCTETS = "application/octet-stream"
 
 
 @router.post("/computations/{uuid}/data", status_code=201, response_model=UploadView)
-def post_upload(caller: TheCaller, uuid: TheUuid, body: NewUpload) -> Answer:
+def post_upload(caller: ThePoster, uuid: TheUuid, body: NewUpload) -> Answer:
     """Announce a file; the answer says where to continue when it is already partly here."""
     platform = caller.platform
     file = InputFile(name=body.name, size=body.size, sha256=bytes.fromhex(body.sha256))
@@ -93,7 +93,7 @@ def delete_upload(caller: TheCaller, uuid: TheUuid, upload: str) -> None:
 
 
 @router.post("/computations/{uuid}/data/done", response_model=ProviderDataView)
-def post_done(caller: TheCaller, uuid: TheUuid, body: DataDone) -> Answer:
+def post_done(caller: ThePoster, uuid: TheUuid, body: DataDone) -> Answer:
     """Declare the account's files complete, in the order that its delivery commits to."""
     files = InputList(
         files=tuple(InputFile(name=f.name, size=f.size, sha256=bytes.fromhex(f.sha256)) for f in body.files)
@@ -108,7 +108,10 @@ def post_done(caller: TheCaller, uuid: TheUuid, body: DataDone) -> Answer:
 
 def _target(caller: Caller, uuid: TheUuid, name: str) -> UploadTarget:
     with caller.reading() as (session, account):
-        upload = data.find_upload(find_computation(session, uuid, account), account, name)
+        computation = find_computation(session, uuid, account)
+        upload = data.find_upload(computation, account, name)
+        if upload.completed_at is None:
+            data.check_may_send(computation, account)
         return UploadTarget(name=upload.id, size=upload.size, completed=upload.completed_at is not None)
 
 

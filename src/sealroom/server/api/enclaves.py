@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from sealroom.core.wire.delivery import DELIVERY_SIZE
-from sealroom.server.api.caller import Caller, TheCaller, TheUuid, body_parts
+from sealroom.server.api.caller import Caller, Poster, TheCaller, ThePoster, TheUuid, body_parts
 from sealroom.server.api.models import ComputationView, DeliveryView, OptionalReason, Reason
 from sealroom.server.api.streaming import gather, send_blob
 from sealroom.server.api.views import computation_view
@@ -54,7 +54,7 @@ def get_evidence(caller: TheCaller, uuid: TheUuid, epoch: int | None = Query(def
     response_model=DeliveryView,
     openapi_extra={"requestBody": {"required": True, **_BINARY}},
 )
-async def post_delivery(request: Request, caller: TheCaller, uuid: TheUuid) -> DeliveryView:
+async def post_delivery(request: Request, caller: ThePoster, uuid: TheUuid) -> DeliveryView:
     """Deliver a key to the waiting enclave, and wait a moment for its answer."""
     raw = b""
     async for piece in gather(request):
@@ -75,14 +75,14 @@ async def post_delivery(request: Request, caller: TheCaller, uuid: TheUuid) -> D
 
 
 @router.post("/computations/{uuid}/refusal", response_model=ComputationView)
-async def post_refusal(caller: TheCaller, uuid: TheUuid, body: Reason) -> ComputationView:
+async def post_refusal(caller: ThePoster, uuid: TheUuid, body: Reason) -> ComputationView:
     """Refuse the present enclave, with a reason that everybody sees."""
     return await _end(caller, uuid, body, EndRequest(cause=Cause.PARTICIPANT_REFUSED, reason=body.reason))
 
 
 @router.post("/computations/{uuid}/withdraw", response_model=ComputationView)
 async def post_withdraw(
-    caller: TheCaller, uuid: TheUuid, body: OptionalReason | None = None
+    caller: ThePoster, uuid: TheUuid, body: OptionalReason | None = None
 ) -> ComputationView:
     """Leave the computation for good: it ends, and the account's uploaded files are removed."""
     reason = body.reason if body else ""
@@ -91,7 +91,7 @@ async def post_withdraw(
 
 @router.post("/computations/{uuid}/cancel", response_model=ComputationView)
 async def post_cancel(
-    caller: TheCaller, uuid: TheUuid, body: OptionalReason | None = None
+    caller: ThePoster, uuid: TheUuid, body: OptionalReason | None = None
 ) -> ComputationView:
     """End the computation for good, also a run that has begun. The owner's alone."""
     reason = body.reason if body else ""
@@ -99,7 +99,7 @@ async def post_cancel(
 
 
 @router.post("/computations/{uuid}/relaunch", response_model=ComputationView)
-def post_relaunch(caller: TheCaller, uuid: TheUuid) -> Answer:
+def post_relaunch(caller: ThePoster, uuid: TheUuid) -> Answer:
     """Launch again after a refusal, an expiry, a failure or a success. The owner's alone."""
     platform = caller.platform
 
@@ -111,7 +111,7 @@ def post_relaunch(caller: TheCaller, uuid: TheUuid) -> Answer:
 
 
 @router.post("/computations/{uuid}/archive", response_model=ComputationView)
-def post_archive(caller: TheCaller, uuid: TheUuid) -> Answer:
+def post_archive(caller: ThePoster, uuid: TheUuid) -> Answer:
     """Archive an ended computation: receipts and results stay, input files are removed. The owner's alone."""
     platform = caller.platform
     removed: list[str] = []
@@ -126,7 +126,7 @@ def post_archive(caller: TheCaller, uuid: TheUuid) -> Answer:
     return answer
 
 
-def _take(caller: Caller, uuid: UUID, raw: bytes) -> Answer:
+def _take(caller: Poster, uuid: UUID, raw: bytes) -> Answer:
     class _Kept(BaseModel):
         row: int
 
@@ -150,7 +150,7 @@ def _delivery_view(row: DeliveryRow) -> DeliveryView:
     )
 
 
-async def _end(caller: Caller, uuid: UUID, body: BaseModel | None, wanted: EndRequest) -> ComputationView:
+async def _end(caller: Poster, uuid: UUID, body: BaseModel | None, wanted: EndRequest) -> ComputationView:
     def ask(session: Session, account: Account, computation: ComputationRow) -> BaseModel:
         launches.ask_to_end(
             session, computation, who_is(computation, account), wanted, now=caller.platform.now()

@@ -16,7 +16,7 @@ from sealroom.server.lifecycle import change, find_participant, who_is
 from sealroom.server.platform import Platform
 from sealroom.server.schema import Account, ComputationRow, ParticipantRow, Upload
 from sealroom.server.services.launches import live_launch
-from sealroom.server.states import Actor, Cause
+from sealroom.server.states import Actor, Cause, State, check_allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,12 @@ def begin_upload(
     participant.uploads.append(upload)
     session.flush()
     return upload
+
+
+def check_may_send(computation: ComputationRow, account: Account) -> None:
+    """Refuse a piece of a file in a state, or after a delivery, where files cannot change."""
+    check_allowed(Cause.DATA_CHANGED, State(computation.state), who_is(computation, account).actors)
+    _check_not_delivered(computation, data_provider(computation, account))
 
 
 def find_upload(computation: ComputationRow, account: Account, name: str) -> Upload:
