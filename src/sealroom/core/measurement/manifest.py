@@ -16,7 +16,7 @@ from sealroom.core.errors import MalformedError
 
 TomlValue: TypeAlias = str | int | bool | Sequence["TomlValue"] | Mapping[str, "TomlValue"]
 
-MAX_MANIFEST_BYTES = 32 * 1024 * 1024
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 MAX_ENCLAVE_BYTES = 1 << 40
 MAX_THREADS = 4096
 
