@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 from uuid import UUID
 
 from sealroom.client.private_files import replacing
@@ -80,7 +80,7 @@ def pack_code(folder: Path, target: Path, owner: CodeOwner, *, progress: Progres
     return CodeList.from_files(tuple(listed))
 
 
-def read_code(archive: BinaryIO, files: CodeList) -> OpenCode:
+def read_code(archive: IO[bytes], files: CodeList) -> OpenCode:
     """Read an archive that a server handed out, and demand that it is exactly `files`.
 
     Raises `VerificationError` for a missing, added or changed file, `MalformedError` for what is no archive.

@@ -103,15 +103,7 @@ def _check_private(path: Path) -> None:
     status = path.stat()
     if not stat.S_ISDIR(status.st_mode):
         raise HomeError(f"home folder {path}: not a folder")
-    if sys.platform == "win32":
-        return  # access control lists instead of mode bits: a user's profile folder is private
-    if status.st_uid != os.geteuid():
-        raise HomeError(f"home folder {path}: belongs to another user")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise HomeError(
-            f"home folder {path}: mode is {stat.S_IMODE(status.st_mode):04o}, expected 0700; "
-            "it holds keys, run chmod 700 on it"
-        )
+    _check_owner(path, status)
 
 
 def _wait_for_lock(descriptor: int, timeout_seconds: float) -> None:
@@ -124,6 +116,9 @@ def _wait_for_lock(descriptor: int, timeout_seconds: float) -> None:
 
 if sys.platform == "win32":
     import msvcrt
+
+    def _check_owner(path: Path, status: os.stat_result) -> None:
+        """Access control lists stand in for mode bits there: a user's profile folder is private."""
 
     def _try_lock(descriptor: int) -> bool:
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -139,6 +134,15 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    def _check_owner(path: Path, status: os.stat_result) -> None:
+        if status.st_uid != os.geteuid():
+            raise HomeError(f"home folder {path}: belongs to another user")
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077:
+            raise HomeError(
+                f"home folder {path}: mode is {mode:04o}, expected 0700; it holds keys, run chmod 700 on it"
+            )
 
     def _try_lock(descriptor: int) -> bool:
         try:

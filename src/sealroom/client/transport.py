@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import IO, Any, Self
 from uuid import UUID, uuid4
 
 import httpx
@@ -160,7 +160,7 @@ class Transport:
             return _read_bounded(response, max_bytes)
 
     def download(
-        self, path: str, sink: BinaryIO, *, max_bytes: int, progress: Progress | None = None, label: str = ""
+        self, path: str, sink: IO[bytes], *, max_bytes: int, progress: Progress | None = None, label: str = ""
     ) -> int:
         """GET `path` into `sink`, piece by piece, and return the size.
 
