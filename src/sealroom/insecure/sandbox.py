@@ -126,7 +126,7 @@ def _without_bubblewrap(
 
 
 def _file_rules(launch: CheckedLaunch) -> FileRules:
-    loader = _loader_of(launch.runtime / "bin" / "python3")
+    loader = loader_of(launch.runtime / "bin" / "python3")
     measured = [mount.host_path for mount in launch.mounts if not mount.writable]
     writable = [mount.host_path for mount in launch.mounts if mount.writable]
     return FileRules(
@@ -153,7 +153,7 @@ def _bubblewrap(program: str, launch: CheckedLaunch, *, with_proc: bool, with_si
                 command += ["--ro-bind", str(mount.host_path / name), f"{mount.inside}/{name}"]
     device = launch.folder / DEVICE_NAME
     command += ["--ro-bind", str(device), f"{INSIDE}/{DEVICE_NAME}"]
-    loader = _loader_of(launch.runtime / "bin" / "python3")
+    loader = loader_of(launch.runtime / "bin" / "python3")
     if loader is not None:
         command += ["--ro-bind", str(launch.runtime / "lib" / Path(loader).name), loader]
     return (*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/")
@@ -226,7 +226,7 @@ def _map_path(text: str, outside: Mapping[str, str]) -> str:
     return text
 
 
-def _loader_of(program: Path) -> str | None:
+def loader_of(program: Path) -> str | None:
     """Return the path under which an ELF program asks for its dynamic loader, `None` for a static one."""
     with program.open("rb") as file:
         header = file.read(64)

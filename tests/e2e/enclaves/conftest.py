@@ -1,4 +1,4 @@
-"""Launches of small programs in place of sealroom's own enclave: real supervisor, real simulated TEE, real sandbox."""
+"""Launches of small programs in place of sealroom's own enclave; all that is around them is real."""
 
 import hashlib
 import os
@@ -123,10 +123,21 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_launch(prepared: Path, tmp_path: Path) -> Iterator[Callable[..., Launch]]:
-    """Make a launch whose start.py is a given program; whatever it left running is ended after the test."""
+def end_processes_of() -> Iterator[Callable[[UUID], None]]:
+    """Name a computation whose processes are ended after the test, whatever came of it."""
+    computations: list[UUID] = []
+    yield computations.append
+    for computation in computations:
+        for pid in find_processes(str(computation)):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def make_launch(
+    prepared: Path, tmp_path: Path, end_processes_of: Callable[[UUID], None]
+) -> Callable[..., Launch]:
+    """Make a launch whose start.py is a given program."""
     launcher = SimulatedLauncher(tmp_path, grace_seconds=1)
-    made: list[UUID] = []
 
     def make(
         program: str,
@@ -139,7 +150,7 @@ def make_launch(prepared: Path, tmp_path: Path) -> Iterator[Callable[..., Launch
         tee: Tee = Tee.SIMULATED,
     ) -> Launch:
         launch = Launch(launcher=launcher, computation=computation or uuid4(), epoch=epoch)
-        made.append(launch.computation)
+        end_processes_of(launch.computation)
         folder = launch.folder
         folder.mkdir(parents=True)
         for name in ("pal", "runtime.json"):
@@ -148,7 +159,7 @@ def make_launch(prepared: Path, tmp_path: Path) -> Iterator[Callable[..., Launch
             (folder / name).mkdir()
         (folder / "code" / "run.py").write_text("print('never run here')\n")
         (folder / "start.py").write_text(PREAMBLE + program)
-        (folder / "args").write_bytes(_arguments(launch.computation, max_seconds, tee).to_bytes())
+        (folder / "args").write_bytes(agreed_arguments(launch.computation, max_seconds, tee).to_bytes())
         (folder / "manifest.sgx").write_bytes(_manifest(folder))
         Spool(launch.spool).create(providers=0, consumers=0)
         order = LaunchOrder(
@@ -164,13 +175,11 @@ def make_launch(prepared: Path, tmp_path: Path) -> Iterator[Callable[..., Launch
         write_whole(folder.parent / EPOCH, str(epoch).encode())
         return launch
 
-    yield make
-    for computation in made:
-        for pid in find_processes(str(computation)):
-            os.kill(pid, signal.SIGKILL)
+    return make
 
 
-def _arguments(computation: UUID, max_seconds: int, tee: Tee) -> Arguments:
+def agreed_arguments(computation: UUID, max_seconds: int = 60, tee: Tee = Tee.SIMULATED) -> Arguments:
+    """Arguments of a computation with a Code Provider and nobody else."""
     key = bytes(nacl.signing.SigningKey.generate().verify_key)
     terms = Terms(
         tee=tee,

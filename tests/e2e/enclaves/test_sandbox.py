@@ -1,4 +1,4 @@
-"""What a program inside the simulated enclave can reach: tried from inside, in each sandbox this machine offers."""
+"""What a program inside the simulated enclave can reach, tried from inside in each sandbox."""
 
 import json
 import os
@@ -155,7 +155,9 @@ def test_the_environment_is_the_manifests(make_launch: Callable, monkeypatch: py
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 def test_the_sandbox_names_no_path_of_the_host(make_launch: Callable, tmp_path: Path) -> None:
     launch = make_launch(
-        "attest()\nseen = b''.join(open(f'/proc/{n}/cmdline', 'rb').read() for n in os.listdir('/proc') if n.isdigit())\n"
+        "attest()\n"
+        "processes = [name for name in os.listdir('/proc') if name.isdigit()]\n"
+        "seen = b''.join(open(f'/proc/{name}/cmdline', 'rb').read() for name in processes)\n"
         "publish('log', seen + open('/proc/self/environ', 'rb').read())"
     )
     launch.start()

@@ -1,4 +1,4 @@
-"""An enclave and its supervisor from start to end: whatever is killed, nothing is left running and nothing is lost."""
+"""An enclave and its supervisor from start to end: whatever is killed, nothing is left running."""
 
 import os
 import shutil
