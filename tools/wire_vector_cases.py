@@ -270,6 +270,8 @@ def list_cases() -> Iterator[Case]:
         "empty-part": ([("a//b", 1, bytes(32)), entry], "A path has one spelling."),
         "file-is-folder": ([("a", 1, bytes(32)), ("a/b", 1, bytes(32)), entry], "A file is no folder."),
     }
+    spaced = code_json(CODE_FILES).replace(b",", b", ", 1)
+    yield case("space", "code-list", "parse", "White space is a second encoding.", spaced)
     for name, (files, why) in refused_code.items():
         yield case(name, "code-list", "parse", why, code_json(files))
 

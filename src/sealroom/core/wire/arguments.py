@@ -160,7 +160,7 @@ def arguments_from_items(items: Sequence[str]) -> Arguments:
         packages_digest=parse_hex(reader.value("packages"), field="packages", size=DIGEST_SIZE),
         launch=parse_hex(reader.value("launch"), field="launch", size=LAUNCH_SIZE),
     )
-    # Items after the last end here, and whatever a field's parser should ever let through in a second spelling.
+    # Items after the last end here, and any second spelling that a field's parser might ever let through.
     if arguments.items() != tuple(items):
         raise MalformedError("arguments: not in the one accepted encoding")
     return arguments

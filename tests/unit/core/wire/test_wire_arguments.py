@@ -322,12 +322,26 @@ def test_the_comparison_catches_what_a_lenient_field_parser_would_let_through(mo
         arguments_from_items(with_item("max-seconds", "0600"))
 
 
+@pytest.mark.parametrize(("position", "item"), [(0, "format=2"), (14, "entry=main.py")])
+def test_names_the_fixed_item_that_is_not_there(position, item):
+    with pytest.raises(MalformedError, match=f"item {position}: expected {ITEMS[position]}"):
+        arguments_from_items([*ITEMS[:position], item, *ITEMS[position + 1 :]])
+
+
 def test_refuses_more_items_than_a_contract_can_have():
     with pytest.raises(MalformedError, match="at most"):
         arguments_from_items(["format=1"] * 600)
 
 
-@pytest.mark.parametrize("change", [{"entry": "main.py"}, {"launch": bytes(15)}, {"code_digest": b""}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"entry": "main.py"},
+        {"launch": bytes(15)},
+        {"code_digest": b""},
+        {"packages_digest": bytes(31)},
+    ],
+)
 def test_arguments_cannot_be_built_with_other_values(change):
     with pytest.raises(MalformedError):
         replace(samples.ARGUMENTS, **change)

@@ -130,8 +130,20 @@ def test_any_fields_read_back(rest, role):
 def test_a_statement_cannot_be_built_with_a_field_of_another_length(field):
     with pytest.raises(MalformedError):
         replace(samples.DELIVERY.statement, **{field: bytes(31)})
+
+
+def test_a_delivery_cannot_be_built_with_parts_of_another_length():
+    for change in ({"box": bytes(143)}, {"signature": bytes(65)}):
+        with pytest.raises(MalformedError):
+            replace(samples.DELIVERY, **change)
     with pytest.raises(MalformedError):
-        Statement.from_bytes(bytes(192))
+        delivery_signature_message(samples.DELIVERY.statement, bytes(33))
+
+
+@pytest.mark.parametrize("size", [192, 194])
+def test_a_statement_of_another_length_is_malformed(size):
+    with pytest.raises(MalformedError, match="statement: got"):
+        Statement.from_bytes(bytes(size))
 
 
 def test_the_reasons_of_both_refusals_are_the_documented_words():

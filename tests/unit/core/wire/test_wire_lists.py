@@ -1,4 +1,5 @@
 import unicodedata
+from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID
 
@@ -192,6 +193,20 @@ def test_refuses_any_other_encoding_of_a_code_list(raw):
         CodeList.from_json(raw)
 
 
+@pytest.mark.parametrize("change", [{"size": -1}, {"size": 2**63}, {"sha256": bytes(31)}])
+def test_a_file_cannot_be_built_with_an_impossible_size_or_digest(change):
+    for file in (code_file("run.py"), input_file("a")):
+        with pytest.raises(MalformedError):
+            replace(file, **change)
+
+
+def test_refuses_white_space_in_a_code_list():
+    raw = samples.CODE_LIST.to_json()
+    for other in (raw + b"\n", raw.replace(b",", b", ", 1), raw.replace(b"run.py", b"r\\u0075n.py")):
+        with pytest.raises(MalformedError, match="encoding"):
+            CodeList.from_json(other)
+
+
 def test_refuses_more_code_files_than_the_bound():
     with pytest.raises(MalformedError, match="at most"):
         CodeList.from_files(tuple(code_file(f"f{i}") for i in range(4097)))
@@ -225,6 +240,10 @@ class TestCodeSignature:
             b"sealroom/v1/code-signature\0"
         )
         self.verify()
+
+    def test_is_over_a_digest_and_nothing_else(self):
+        with pytest.raises(MalformedError):
+            code_signature_message(samples.COMPUTATION, self.digest + b"\0")
 
     @pytest.mark.parametrize(
         "change",

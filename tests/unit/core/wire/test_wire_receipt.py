@@ -189,6 +189,24 @@ def test_refuses_an_opening_of_another_shape(change):
         Opening.from_payload(canonical(statement))
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("_type", "https://in-toto.io/Statement/v0.1"),
+        ("predicateType", "urn:sealroom:receipt:closing/v1"),
+    ],
+)
+def test_names_the_kind_of_statement_that_is_expected(member, value):
+    statement = {**json.loads(samples.OPENING.to_statement()), member: value}
+    with pytest.raises(MalformedError, match=f"{member}: expected"):
+        Opening.from_payload(canonical(statement))
+
+
+def test_an_envelope_bounds_its_payload():
+    with pytest.raises(MalformedError, match="at most"):
+        replace(OPENING, payload=bytes(32 * 1024 * 1024 + 1))
+
+
 CLOSING_CHANGES = [
     lambda s: s["predicate"].update(exit_code=1),
     lambda s: s["predicate"].update(exit_code=2),
