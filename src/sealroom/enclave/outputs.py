@@ -116,15 +116,15 @@ class Outputs:
         return tuple(record for shelf in self._shelves for record in shelf.records)
 
     def discard(self) -> None:
-        """Remove every result: a run that did not succeed releases none."""
-        for place in self._places():
+        """Remove every result, the unfinished too: a run that did not succeed releases none."""
+        for place in self._places(unfinished=1):
             self._spool.discard(place)
 
-    def _places(self) -> list[str]:
+    def _places(self, *, unfinished: int = 0) -> list[str]:
         return [
             names.result_name(consumer, number)
             for consumer, shelf in enumerate(self._shelves)
-            for number in range(len(shelf.records))
+            for number in range(min(len(shelf.records) + unfinished, names.MAX_RESULT_FILES))
         ]
 
     def _check_count(self, shelf: _Shelf) -> None:

@@ -8,6 +8,8 @@ Must never let a message, a class name or an exit code out. Spec: docs/spec/encl
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import os
 import posix
 import sys
@@ -35,17 +37,19 @@ def run_program(run: Run, importer: Importer) -> NoReturn:
         ending = Ending(outcome=Outcome.SUCCEEDED)
     except BaseException as exc:
         ending = _read_ending(exc, importer)
-    _join_threads()
+    with contextlib.suppress(BaseException):
+        _join_threads()
     run.finish(ending)
 
 
 def _read_ending(error: BaseException, importer: Importer) -> Ending:
     kind = type(error)
-    if kind is SystemExit and _means_success(error.code):  # type: ignore[attr-defined]
+    # The slot of the built-in class: a subclass can answer otherwise each time that it is asked.
+    if issubclass(kind, SystemExit) and _means_success(vars(SystemExit)["code"].__get__(error)):
         return Ending(outcome=Outcome.SUCCEEDED)
     failure = public_failure(kind, places_of_error(error), lines_of=importer.lines_of)
     _print_error(error)
-    if kind in (OutputLimitError, MemoryError):
+    if issubclass(kind, OutputLimitError | MemoryError):
         return Ending(outcome=Outcome.LIMIT)
     return Ending(outcome=Outcome.FAILED, failure=failure)
 
@@ -72,7 +76,11 @@ def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None
 
 
 def _replace_exit(run: Run, importer: Importer) -> None:
-    """Make `os._exit` end the run as `sys.exit` would: with a closing, and without its status."""
+    """Make `os._exit` end the run as `sys.exit` would: with a closing, and without its status.
+
+    `exit` and `quit` are built-in names only where Python loads its site module, and programs rely on them.
+    """
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)
 
     def leave(status: int) -> NoReturn:
         if _means_success(status):
@@ -93,4 +101,4 @@ def _join_threads() -> None:
         others = [thread for thread in threading.enumerate() if thread is not own and not thread.daemon]
         if not others:
             return
-        others[0].join()
+        threading.Thread.join(others[0])

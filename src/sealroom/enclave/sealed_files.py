@@ -12,8 +12,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nacl._sodium import ffi
-
 from sealroom.core.errors import VerificationError
 from sealroom.core.sealing.chunks import Layout
 from sealroom.core.sealing.container import ContainerReader
@@ -91,6 +89,4 @@ class _OwningReader(ContainerReader):
 
 def _copy(subkey: Subkey) -> Subkey:
     """Copy from buffer to buffer: a reader wipes the subkey it was given, and there may be several."""
-    made = Subkey()
-    ffi.memmove(made.cdata, subkey.cdata, len(subkey))
-    return made
+    return Subkey().fill_from(subkey)

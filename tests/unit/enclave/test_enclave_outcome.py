@@ -29,6 +29,8 @@ def assert_no_canary_outside(world: World, *, canary: str = CANARY) -> None:
         "import os\nos._exit(0)\n",
         "import posix\nposix._exit(0)\n",
         "raise SystemExit\n",
+        "class Exit(SystemExit): pass\nraise Exit(0)\n",
+        "exit()\n",
         "import threading\nthreading.Thread(target=lambda: 1 / 0).start()\n",
     ],
 )
@@ -44,6 +46,7 @@ def test_a_program_that_ends_itself_well_has_succeeded(world: World, program: st
     [
         ("import sys\nsys.exit(42)\n", "SystemExit", 4),
         ("import sys\nsys.exit('words')\n", "SystemExit", 4),
+        ("class Exit(SystemExit):\n    code = 0\nraise Exit(42)\n", "SystemExit", 5),
         ("import sys\nsys.exit(False)\n", "SystemExit", 4),
         ("import os\nos._exit(42)\n", "SystemExit", 4),
         ("class Special(KeyError): pass\nraise Special('words')\n", "KeyError", 4),
@@ -155,6 +158,31 @@ def test_the_time_limit_holds_for_threads_that_never_end(world: World) -> None:
     assert world.closing().outcome is Outcome.LIMIT
 
 
+def test_a_thread_that_cannot_be_waited_for_does_not_keep_the_closing_back(world: World) -> None:
+    run(
+        world,
+        WRITES + "import threading, time\nclass Stubborn(threading.Thread):\n"
+        "    def join(self, timeout=None): raise RuntimeError\n"
+        "    def is_alive(self): raise RuntimeError\n"
+        "Stubborn(target=time.sleep, args=(0.1,)).start()\n",
+    )
+    assert world.closing().outcome is Outcome.SUCCEEDED
+
+
+def test_a_result_that_was_being_written_at_the_limit_is_removed(world: World) -> None:
+    with_limits(world, max_seconds=1)
+    run(
+        world,
+        "import time\nfrom sealroom.enclave import Enclave\n"
+        "class Endless:\n"
+        "    def seek(self, *place): return 0\n"
+        "    def readinto(self, buffer):\n        time.sleep(0.01)\n        return 1\n"
+        "Enclave().write(Endless())\n",
+    )
+    assert world.closing().outcome is Outcome.LIMIT
+    assert list((world.spool / "results/0").iterdir()) == []
+
+
 def test_waits_for_the_threads_of_a_program(world: World) -> None:
     run(
         world,
@@ -190,8 +218,9 @@ def test_output_up_to_the_budget_is_released(world: World) -> None:
     assert world.closing().bytes_out == 100_000
 
 
-def test_running_out_of_memory_ends_as_limit(world: World) -> None:
-    run(world, "raise MemoryError\n")
+@pytest.mark.parametrize("kind", ["MemoryError", "type('ArrayMemoryError', (MemoryError,), {})"])
+def test_running_out_of_memory_ends_as_limit(world: World, kind: str) -> None:
+    run(world, f"raise {kind}\n")
     assert world.closing().outcome is Outcome.LIMIT
 
 
