@@ -10,6 +10,7 @@ Must never let an exception of the JSON module escape: for any bytes a value or 
 import base64
 import binascii
 import json
+import re
 from typing import NoReturn
 
 from sealroom.core.errors import MalformedError
@@ -17,6 +18,12 @@ from sealroom.core.wire.byte_fields import MAX_NUMBER, check_at_most, parse_hex
 
 JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 
+# Brackets, braces and commas outside strings: more than the largest receipt has. Without this bound a message
+# of 64 MiB could be made of empty arrays, which take some twenty times as much memory.
+MAX_STRUCTURE = 2**18
+
+# A string, or its beginning at the end of the input: one that is never ended must not be looked for again.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _MAX_DIGITS = len(str(MAX_NUMBER))
 
 
@@ -28,6 +35,9 @@ def encode_json(value: JsonValue) -> bytes:
 def decode_json(raw: bytes, *, field: str, max_bytes: int) -> JsonValue:
     """Parse `raw`, refusing duplicate members, fractions, huge numbers and anything over `max_bytes`."""
     check_at_most(raw, field=field, max_bytes=max_bytes)
+    structure = _STRING.sub(b"", raw)
+    if sum(structure.count(mark) for mark in (b"[", b"{", b",")) > MAX_STRUCTURE:
+        raise MalformedError(f"{field}: more than {MAX_STRUCTURE} brackets, braces and commas")
     try:
         text = raw.decode("ascii")
         value: JsonValue = json.loads(

@@ -76,6 +76,14 @@ def test_refuses_a_path_that_leaves_its_folder_or_has_two_spellings(path):
         code_file(path)
 
 
+def test_a_path_is_bounded_in_bytes_and_first_in_characters():
+    check_path("/".join(["é" * 100] * 5), field="path")
+    with pytest.raises(MalformedError, match="1 to 1024"):
+        check_path("/".join(["é" * 100] * 6), field="path")
+    with pytest.raises(MalformedError, match="longer than"):
+        check_path("x" * 1025, field="path")
+
+
 @pytest.mark.parametrize("name", ["a", "ab c.csv", "süd.csv", "数据", "...", "-rf", "x" * 255, "é" * 127])
 def test_accepts_ordinary_names(name):
     check_file_name(name, field="name")

@@ -224,6 +224,7 @@ CLOSING_CHANGES = [
     lambda s: s["subject"][1].update(name="results/0/.."),
     lambda s: s["subject"][1].update(name="other"),
     lambda s: s["subject"].append(s["subject"][1]),
+    lambda s: s["subject"].clear(),
     lambda s: s["subject"].append({"name": "log", "digest": {"sha256": "00" * 32}}),
 ]
 

@@ -72,6 +72,24 @@ def test_refuses_more_bytes_than_the_format_allows():
         strict_json.decode_json(b'"abc"', field="test", max_bytes=4)
 
 
+@pytest.mark.parametrize("item", [b"[]", b"{}", b"1"])
+def test_refuses_more_values_than_any_message_has(item):
+    most = b"[" + b",".join([item] * 100_000) + b"]"
+    decode(most)
+    with pytest.raises(MalformedError, match="brackets"):
+        decode(b"[" + b",".join([item] * 270_000) + b"]")
+
+
+def test_marks_inside_strings_are_not_counted():
+    assert decode(strict_json.encode_json(['[{,"\\' * 90_000])) == ['[{,"\\' * 90_000]
+
+
+@pytest.mark.parametrize("raw", [b'"' + b'\\"' * 499_000, b'"\\' * 300_000, b'"' * 999_999, b'"a\\'])
+def test_strings_without_an_end_are_refused_in_one_pass(raw):
+    with pytest.raises(MalformedError):
+        decode(raw)
+
+
 @pytest.mark.parametrize("value", [{"b": 1, "a": 1}, {"a": 1}, {"a": 1, "b": 1, "c": 1}, [], None, "ab"])
 def test_an_object_has_exactly_its_members_in_their_order(value):
     with pytest.raises(MalformedError):
