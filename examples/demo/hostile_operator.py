@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import ssl
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -29,8 +28,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sealroom.core.wire.delivery import Delivery, Statement
+from sealroom.client.tls import server_context
+from sealroom.core.wire.delivery import Delivery, Statement, delivery_signature_message
 from sealroom.core.wire.participants import Role
+from sealroom.server.tls import load_or_make_certificate
 
 METHODS = ["GET", "POST", "PUT", "DELETE"]
 PASSED_ON = ("authorization", "content-type", "idempotency-key", "sealroom-code-signature", "range")
@@ -44,9 +45,7 @@ class Settings:
     victim: str
     upstream: str
     upstream_certificate: str
-    certificate: str
-    private_key: str
-    port: int
+    folder: str
 
     @classmethod
     def from_json(cls, path: Path) -> Settings:
@@ -90,7 +89,7 @@ class HostileOperator:
             and request.url.path.endswith("/data/done")
             and request.headers.get("authorization") == victim
         ):
-            print(json.dumps({"attack": "dropped the victim's files"}), flush=True)
+            print(json.dumps({"event": "attack", "what": "dropped the victim's files"}), flush=True)
             return json.dumps({"files": []}).encode()
         return body
 
@@ -127,9 +126,9 @@ class HostileOperator:
             sender_pk=bytes(self.own_key.verify_key),
             commitment=seen.statement.commitment,
         )
-        message = b"sealroom/v1/delivery\0" + statement.digest + hashlib.sha256(seen.box).digest()
+        message = delivery_signature_message(statement, hashlib.sha256(seen.box).digest())
         forged = Delivery(statement=statement, box=seen.box, signature=self.own_key.sign(message).signature)
-        print(json.dumps({"attack": "signed a copied box again"}), flush=True)
+        print(json.dumps({"event": "attack", "what": "signed a copied box again, as the victim"}), flush=True)
         await self._post(f"/v1/computations/{computation}/deliveries", forged.to_bytes())
 
     async def _post(
@@ -143,15 +142,19 @@ class HostileOperator:
         content = json.dumps(body).encode() if is_json else body
         answer = await self.client.post(path, content=content, headers=headers)
         if answer.is_error:
-            print(json.dumps({"failed": path, "answer": answer.text}), flush=True)
+            print(json.dumps({"event": "answer", "to": path, "what": answer.text}), flush=True)
         found: dict[str, object] = answer.json()
         return found
 
 
 async def run(settings: Settings) -> None:
     """Serve until the process is told to stop."""
-    context = ssl.create_default_context(cafile=settings.upstream_certificate)
-    context.check_hostname = False
+    own = load_or_make_certificate(Path(settings.folder), host="127.0.0.1")
+    context = server_context(
+        httpx.URL(settings.upstream),
+        certificate_sha256=bytes.fromhex(settings.upstream_certificate),
+        timeout_seconds=10,
+    )
     async with httpx.AsyncClient(base_url=settings.upstream, verify=context, timeout=60) as client:
         operator = HostileOperator(settings=settings, client=client)
         application = Starlette(routes=[Route("/{path:path}", operator.handle, methods=METHODS)])
@@ -159,16 +162,17 @@ async def run(settings: Settings) -> None:
             uvicorn.Config(
                 application,
                 host="127.0.0.1",
-                port=settings.port,
+                port=0,
                 log_level="warning",
-                ssl_certfile=settings.certificate,
-                ssl_keyfile=settings.private_key,
+                ssl_certfile=own.certificate,
+                ssl_keyfile=own.key,
             )
         )
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
-        print(json.dumps({"listening": settings.port}), flush=True)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        print(json.dumps({"url": f"https://127.0.0.1:{port}", "certificate_sha256": own.sha256}), flush=True)
         await serving
 
 

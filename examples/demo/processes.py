@@ -39,9 +39,8 @@ class Processes:
 
     def start(self, who: str, module: str, arguments: Sequence[str]) -> None:
         """Start `python -m module`; its standard error goes to a file beside the run."""
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        with (logs / f"{who}.txt").open("a") as errors:
+        self.log(who).parent.mkdir(exist_ok=True)
+        with self.log(who).open("a") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -54,11 +53,15 @@ class Processes:
         self._running[who] = process
         threading.Thread(target=self._read, args=(who, process), daemon=True).start()
 
+    def log(self, who: str) -> Path:
+        """Return the file that holds a process's standard error."""
+        return self.folder / "logs" / f"{who}.txt"
+
     def first_line(self, who: str) -> Mapping[str, object]:
         """Wait for the first line of a process that was just started alone."""
         line = self.next_line()
         if line.who != who or line.content is None:
-            raise DemoError(f"{who} did not start; see {self.folder / 'logs' / who}.txt")
+            raise DemoError(f"{who} did not start; see {self.log(who)}")
         return line.content
 
     def next_line(self, timeout: float = 60.0) -> Line:

@@ -31,8 +31,9 @@ NAMES = {
 }
 OUTCOMES = {
     "passed": ("passed", "green"),
+    "simulated": ("simulated", "magenta"),
+    "not-reached": ("not reached", "dim"),
     "failed": ("FAILED", "bold red"),
-    "not_reached": ("not reached", "dim"),
 }
 
 
@@ -55,9 +56,11 @@ class Story:
 
     def tell(self, who: str, text: str) -> None:
         """Print what one of the parties does or sees."""
-        line = Text(f"{self.seconds:5.1f} s  ")
-        line.append(f"{NAMES[who]:<16}", style=STYLES[who])
-        line.append(visible(text))
+        line = Table.grid(padding=(0, 1))
+        line.add_column(no_wrap=True)
+        line.add_column(no_wrap=True, style=STYLES[who])
+        line.add_column(overflow="fold")
+        line.add_row(f"{self.seconds:5.1f} s", f"{NAMES[who]:<15}", Text(visible(text)))
         self.console.print(line)
 
     def aside(self, text: str) -> None:
@@ -69,10 +72,14 @@ class Story:
         self.console.print(
             Panel(Text(banner, style="bold red", justify="center"), box=HEAVY, border_style="red")
         )
-        table = Table("check", "outcome", "observed", box=SIMPLE_HEAD)
+        table = Table.grid(padding=(0, 1))
+        for limit in (12, 36, None):
+            table.add_column(no_wrap=True, overflow="ellipsis", min_width=limit, max_width=limit)
         for name, outcome, observed in checks:
             text, style = OUTCOMES[outcome]
-            table.add_row(Text(visible(name)), Text(text, style=style), Text(visible(observed)))
+            table.add_row(
+                Text(text, style=style, justify="right"), Text(visible(name)), Text(visible(observed))
+            )
         self.console.print(table)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

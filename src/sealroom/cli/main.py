@@ -95,3 +95,7 @@ def _run(words: list[str], console: Console) -> int:
 def _usage_hint(wrong: click.ClickException) -> str | None:
     context = wrong.ctx if isinstance(wrong, click.UsageError) else None
     return f"{context.command_path} --help" if context is not None else None
+
+
+if __name__ == "__main__":
+    main()

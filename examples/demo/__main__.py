@@ -1,0 +1,160 @@
+"""`make demo`: one sealed computation between four parties, then three attempts to cheat.
+
+Ends with 0 only when every step did what it says. Everything stays in one folder; nothing is left running.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from examples.demo.clinical_table import hospital_tables, largest_difference, train_in_the_open
+from examples.demo.ending import Ending, write_ending
+from examples.demo.hostile_operator import Settings
+from examples.demo.processes import DemoError, Processes, processes
+from examples.demo.scene import EMAILS, Address, Event, Scene
+from examples.demo.story import Story
+from examples.demo.telling import Telling
+
+FOLDER = Path("demo-run")
+TOLERANCE = 1e-6
+
+
+def main() -> int:
+    """Play everything; returns the exit code."""
+    story = Story()
+    folder = FOLDER.absolute()
+    try:
+        _empty(folder)
+        with processes(folder) as running:
+            _play(story, folder, running)
+    except DemoError as failure:
+        story.panel("The demonstration failed", [str(failure)], style="red")
+        return 1
+    return 0
+
+
+def _empty(folder: Path) -> None:
+    """Make the folder anew; one that this program did not make is left alone."""
+    mark = folder / "made-by-sealroom-demo"
+    if folder.exists():
+        if not mark.exists():
+            raise DemoError(f"{folder} is not a folder of this demonstration: move it away")
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    mark.touch()
+
+
+def _play(story: Story, folder: Path, running: Processes) -> None:
+    story.chapter("Two hospitals, one model: the records stay sealed")
+    tables = hospital_tables()
+    records = folder / "records"
+    records.mkdir()
+    for who, table in zip(("hospital-a", "hospital-b"), tables, strict=True):
+        (records / f"{who}.csv").write_bytes(table)
+        patients = len(table.splitlines()) - 1
+        story.tell(who, f"holds the records of {patients} patients, {len(table):,} bytes of CSV")
+    address = _start_server(story, folder, running, "operator")
+    scene = _scene("main", folder, running, address, Telling(story))
+    scene.play()
+    model = _result(scene)
+    coefficients = model["coefficients"]
+    intercept = model["intercept"]
+    if not isinstance(coefficients, dict) or not isinstance(intercept, float):
+        raise DemoError("the result is not what the program writes")
+    story.chapter("The same model, trained in the open on the pooled table")
+    in_the_open = train_in_the_open(tables)
+    difference = largest_difference(coefficients, intercept, in_the_open)
+    story.aside(f"scikit-learn (newton-cholesky): largest difference of any coefficient {difference:.1e}")
+    if not difference <= TOLERANCE:
+        raise DemoError(f"the sealed model differs from the open one by {difference}")
+    refusals = _refusals(story, folder, running, address)
+    ending = Ending(
+        scene=scene,
+        model=model,
+        open_model=in_the_open,
+        difference=difference,
+        refusals=refusals,
+        story=story,
+    )
+    write_ending(ending, folder)
+
+
+def _refusals(story: Story, folder: Path, running: Processes, address: Address) -> list[tuple[str, Event]]:
+    """Play the three attempts; each must end in a signed refusal with its reason."""
+    found = []
+    story.chapter("Attempt 1: one participant was given another word, with a checksum that fits")
+    scene = _scene("another-word", folder, running, address, Telling(story, brief=True))
+    scene.wrong_word = "hospital-b"
+    scene.play()
+    found.append(("an invitation with another word", _refused(scene, "words-differ")))
+    story.chapter("Attempt 2: the operator drops one hospital's file")
+    scene = _hostile(story, folder, running, "drop-file")
+    scene.play()
+    found.append(("the operator drops one hospital's file", _refused(scene, "inputs-differ")))
+    story.chapter("Attempt 3: the operator copies Hospital A's sealed key and signs it as Hospital B")
+    scene = _hostile(story, folder, running, "copy-delivery")
+    scene.absent = frozenset({"hospital-b"})
+    scene.play()
+    found.append(("the operator signs a copied key delivery", _refused(scene, "box-of-another-statement")))
+    return found
+
+
+def _hostile(story: Story, folder: Path, running: Processes, attack: str) -> Scene:
+    """Put a hostile operator in front of a server of its own."""
+    address = _start_server(story, folder, running, f"operator {attack}")
+    settings = Settings(
+        attack=attack,
+        victim=EMAILS["hospital-b"],
+        upstream=address.url,
+        upstream_certificate=address.certificate,
+        folder=str(folder / f"hostile-{attack}"),
+    )
+    path = folder / "settings" / f"hostile-{attack}.json"
+    path.write_text(json.dumps(asdict(settings)))
+    who = f"hostile {attack}"
+    running.start(who, "examples.demo.hostile_operator", [str(path)])
+    listening = running.first_line(who)
+    between = Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
+    return _scene(attack, folder, running, between, Telling(story, brief=True))
+
+
+def _start_server(story: Story, folder: Path, running: Processes, who: str) -> Address:
+    data = folder / who.replace(" ", "-")
+    running.start(who, "sealroom.cli.main", ["server", "--data", str(data), "--port", "0", "--json"])
+    listening = running.first_line(who)
+    story.tell("operator", f"runs a server at {listening['url']}, in a process of its own")
+    return Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
+
+
+def _scene(name: str, folder: Path, running: Processes, address: Address, telling: Telling) -> Scene:
+    homes = "parties" if name in ("main", "another-word") else f"parties-{name}"
+    return Scene(
+        name=name, folder=folder, address=address, homes=homes, processes=running, heard=telling.heard
+    )
+
+
+def _result(scene: Scene) -> dict[str, object]:
+    files = scene.said("consumer", "results")["files"]
+    if not isinstance(files, list) or len(files) != 1:
+        raise DemoError("the consumer did not get one result")
+    found = json.loads(Path(files[0][1]).read_bytes())
+    if not isinstance(found, dict):
+        raise DemoError("the result is not what the program writes")
+    return found
+
+
+def _refused(scene: Scene, reason: str) -> Event:
+    """Demand that every party saw a refusal with this reason, signed by the enclave that it had verified."""
+    parties = [who for who in EMAILS if who not in scene.absent]
+    seen = [scene.said(who, "refused") for who in parties]
+    if any(event["reason"] != reason for event in seen):
+        raise DemoError(f"expected the signed refusal '{reason}', got {[event['reason'] for event in seen]}")
+    return seen[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
