@@ -247,7 +247,7 @@ def chains(world: World) -> Iterator[Case]:
         ("leaf_not_yet_valid", "is valid from", {"pck": pck(pki.platform_ca, now=LATER)}),
         ("ca_expired", "is valid from", below(ca(now=LONG_AGO))),
         ("leaf_name", "leaf is called", {"pck": pck(pki.platform_ca, name="SIMULATION Certificate")}),
-        ("ca_name", "is not a PCK CA", below(ca(name="SIMULATION SGX Some CA"))),
+        ("ca_name", "pck chain: 'SIMULATION SGX Some CA' is not", below(ca(name="SIMULATION SGX Some CA"))),
         ("root_name", "root is not called", below_root(root(name="SIMULATION Root"))),
         ("ca_is_no_ca", "may not sign certificates", below(ca(length=None))),
         (

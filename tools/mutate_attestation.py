@@ -82,12 +82,13 @@ def survives(check: Check) -> bool:
 def main() -> int:
     files = [Path(name) for name in sys.argv[1:]] or sorted((SOURCE / PACKAGE).glob("*.py"))
     checks = [check for file in files for check in find_checks(file.resolve().relative_to(SOURCE.resolve()))]
+    missed = 0
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = list(zip(checks, pool.map(survives, checks), strict=True))
-    missed = [check for check, alive in results if alive]
-    print(f"{len(checks)} checks removed in turn, {len(missed)} not missed by any test")
-    for check in missed:
-        print(f"  {check.file}:{check.first_line}: {check.text}")
+        for check, alive in zip(checks, pool.map(survives, checks), strict=True):
+            if alive:
+                missed += 1
+                print(f"  {check.file}:{check.first_line}: {check.text}", flush=True)
+    print(f"{len(checks)} checks removed in turn, {missed} not missed by any test")
     return 1 if missed else 0
 
 
