@@ -43,7 +43,13 @@ from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Term
 
 MRENCLAVE = bytes(range(32))
 QUOTE = b"a quote that nobody looks at"
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
+# The first lines of a program that waits until the test puts `go` into the spool.
+WAIT_FOR_GO = """import os, time
+go = os.path.dirname(__file__) + "/../spool/go"
+while not os.path.exists(go):
+    time.sleep(0.01)
+"""
 _TARGET_INFO = b"\x07" * 512
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
-from enclave_world import MRENCLAVE, World
+from enclave_world import MRENCLAVE, WAIT_FOR_GO, World
 
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
@@ -344,10 +344,11 @@ def test_another_word_in_the_end_message_is_no_message(world: World) -> None:
 
 
 def test_an_end_message_after_the_opening_ends_nothing(world: World) -> None:
-    world.code = {"run.py": "import time\ntime.sleep(1)\n"}
+    world.code = {"run.py": WAIT_FOR_GO}
     world.launch()
     world.deliver_all()
     world.wait_for("opening")
     world.put("end", b"cancelled")
+    world.put("go", b"")
     assert world.wait() == 0
     assert not (world.spool / "refusal").exists()
