@@ -21,9 +21,10 @@ from sealroom.core.evidence.rebuild import (
 )
 from sealroom.core.evidence.record import Record
 from sealroom.core.measurement.known_pals import KnownPal
+from sealroom.core.measurement.manifest import enclave_settings, parse_manifest
 from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.release import Release
-from sealroom.core.measurement.template import ARGUMENTS_PATH, MeasuredFile
+from sealroom.core.measurement.template import ARGUMENTS_PATH, MAX_THREADS, MeasuredFile
 from sealroom.core.wire.arguments import Arguments, parse_arguments
 from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.byte_fields import sha256
@@ -80,6 +81,10 @@ def _known_pal(subject: _Subject) -> KnownPal:
 
 
 def _recomputed(subject: _Subject) -> bytes:
+    threads = enclave_settings(parse_manifest(subject.bundle.manifest)).max_threads
+    if threads > MAX_THREADS:
+        # Whoever sent this could make us hash gigabytes of stacks before the manifest is compared.
+        raise VerificationError(f"manifest: {threads} threads, this release uses {MAX_THREADS}")
     mrenclave = measure(subject.bundle.manifest, subject.bundle.pal).mrenclave
     if not hmac.compare_digest(mrenclave, subject.report.mrenclave):
         raise VerificationError(

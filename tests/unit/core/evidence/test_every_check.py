@@ -103,6 +103,11 @@ CASES: list[tuple[str, Blame, Callable[[], Verdict]]] = [
     ),
     ("measurement.mrenclave", Blame.EVIDENCE, lambda: with_report(mrenclave=bytes(32))),
     ("measurement.mrenclave", Blame.MALFORMED, lambda: w.appraised(w.world(shown={"manifest": b"]"}))),
+    (
+        "measurement.mrenclave",
+        Blame.EVIDENCE,
+        lambda: with_manifest(b"max_threads = 16", b"max_threads = 17"),
+    ),
     ("measurement.policy", Blame.POLICY, lambda: by(measurement=frozenset({bytes(32)}))),
     (
         "measurement.policy",
