@@ -122,8 +122,10 @@ def _tree(folder: Path, target: PurePosixPath) -> Iterator[tuple[str, Path]]:
         names[:] = sorted(name for name in names if not _skipped_folder(name))
         below = PurePosixPath(Path(current).relative_to(folder).as_posix())
         for name in sorted(files):
-            if (name.endswith(_SUFFIXES) or ".so." in name) and not name.startswith(_SKIPPED_EXTENSIONS):
-                yield str(target / below / name), (Path(current) / name).resolve()
+            wanted = name.endswith(_SUFFIXES) or ".so." in name
+            source = (Path(current) / name).resolve()
+            if wanted and not name.startswith(_SKIPPED_EXTENSIONS) and source.is_file():
+                yield str(target / below / name), source
 
 
 def _skipped_folder(name: str) -> bool:

@@ -127,7 +127,10 @@ class Supervisor:
             present, asked, opening, quote = False, None, False, False
         if opening and self._opening_since is None:
             self._opening_since = now
-        if asked and self._asked_since is None:
+        if asked is None:
+            # Never asked, or the server took it back because a run had begun.
+            self._asked_since = None
+        elif self._asked_since is None:
             self._asked_since = now
         return Seen(
             now=now,

@@ -105,6 +105,7 @@ def test_a_path_out_of_the_folder_is_refused(
     assert launcher.watch(plan.computation, 1).state is LaunchState.ABSENT
 
 
+@pytest.mark.slow
 def test_what_a_crash_left_behind_is_made_anew(launcher: SimulatedLauncher, plan: LaunchPlan) -> None:
     partial = launcher.folder(plan.computation, 1).with_name("1.tmp")
     (partial / "code").mkdir(parents=True)
@@ -114,6 +115,7 @@ def test_what_a_crash_left_behind_is_made_anew(launcher: SimulatedLauncher, plan
     assert not (launcher.folder(plan.computation, 1) / "code" / "leftover.py").exists()
 
 
+@pytest.mark.slow
 def test_an_older_epoch_is_not_prepared_again(launcher: SimulatedLauncher, plan: LaunchPlan) -> None:
     launcher.prepare(replace(plan, epoch=2))
     with pytest.raises(ValueError, match="epoch 2 was prepared before"):

@@ -52,12 +52,14 @@ def test_every_reader_gets_one_whole_answer(make_launch: Callable) -> None:
     assert launch.wait_for("log") == b"{4}"
 
 
+@pytest.mark.slow
 def test_nothing_is_quoted_before_report_data_was_written(make_launch: Callable) -> None:
     launch = make_launch("publish('log', repr((read('quote'), read('report'))).encode())")
     launch.start()
     assert launch.wait_for("log") == b"(b'', b'')"
 
 
+@pytest.mark.slow
 def test_report_data_of_another_size_is_not_quoted(make_launch: Callable) -> None:
     launch = make_launch(
         "attest()\nwrite('user_report_data', b'x' * 63)\npublish('log', read('quote') or b'none')"
@@ -66,6 +68,7 @@ def test_report_data_of_another_size_is_not_quoted(make_launch: Callable) -> Non
     assert launch.wait_for("log") == b"none"
 
 
+@pytest.mark.slow
 def test_the_last_report_data_counts(make_launch: Callable) -> None:
     program = "write('user_report_data', b'1' * 64)\nwrite('user_report_data', b'2' * 64)\n"
     launch = make_launch(program + "publish('quote', read('quote'))")
@@ -73,6 +76,7 @@ def test_the_last_report_data_counts(make_launch: Callable) -> None:
     assert parse_quote(launch.wait_for("quote")).body.report_data == b"2" * 64
 
 
+@pytest.mark.slow
 def test_no_report_for_another_target(make_launch: Callable) -> None:
     launch = make_launch(
         "attest()\nwrite('target_info', b'x' * 512)\npublish('log', read('report') or b'none')"
@@ -96,6 +100,7 @@ def test_a_changed_trusted_file_is_named(make_launch: Callable) -> None:
     assert f"trusted file code/run.py: got sha256 {found}, the manifest names" in _refused(launch)
 
 
+@pytest.mark.slow
 def test_a_missing_trusted_file_is_named(make_launch: Callable) -> None:
     launch = make_launch(ONE_QUOTE)
     (launch.folder / "code" / "run.py").unlink()
@@ -108,12 +113,14 @@ def test_a_file_that_is_not_in_the_manifest_is_named(make_launch: Callable) -> N
     assert "file lib/json.py: in a measured folder, and not in the manifest" in _refused(launch)
 
 
+@pytest.mark.slow
 def test_a_link_in_a_measured_folder_is_refused(make_launch: Callable) -> None:
     launch = make_launch(ONE_QUOTE)
     (launch.folder / "packages" / "there").symlink_to("/etc")
     assert "file packages/there: in a measured folder, and not in the manifest" in _refused(launch)
 
 
+@pytest.mark.slow
 def test_another_pal_is_refused(make_launch: Callable) -> None:
     launch = make_launch(ONE_QUOTE)
     pal = bytearray((launch.folder / "pal").read_bytes())
@@ -126,6 +133,7 @@ def test_arguments_for_a_real_enclave_are_refused(make_launch: Callable) -> None
     assert "tee is sgx, and this TEE is simulated" in _refused(make_launch(ONE_QUOTE, tee=Tee.SGX))
 
 
+@pytest.mark.slow
 def test_two_launches_never_share_an_mrenclave(make_launch: Callable) -> None:
     first, second = make_launch(ONE_QUOTE), make_launch(ONE_QUOTE)
     for launch in (first, second):
@@ -135,6 +143,7 @@ def test_two_launches_never_share_an_mrenclave(make_launch: Callable) -> None:
     assert quotes[0].body.mrenclave != quotes[1].body.mrenclave
 
 
+@pytest.mark.slow
 def test_nobody_can_overlook_the_banner(make_launch: Callable) -> None:
     launch = make_launch(ONE_QUOTE)
     launch.start()
@@ -142,6 +151,7 @@ def test_nobody_can_overlook_the_banner(make_launch: Callable) -> None:
     assert "SIMULATED ENCLAVE" in launch.log()
 
 
+@pytest.mark.slow
 def test_the_console_keeps_a_bounded_part(make_launch: Callable) -> None:
     launch = make_launch("attest()\nprint('x' * 1_000_000)\n")
     launch.start()
@@ -149,6 +159,7 @@ def test_the_console_keeps_a_bounded_part(make_launch: Callable) -> None:
     assert len(launch.console()) == 64 * 1024
 
 
+@pytest.mark.slow
 def test_the_private_keys_of_the_simulation_are_not_in_the_launch_folder(make_launch: Callable) -> None:
     launch = make_launch(ONE_QUOTE)
     launch.start()

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -64,6 +65,7 @@ def test_killing_the_supervisor_leaves_no_process(make_launch: Callable, any_san
     assert launch.status().state is LaunchState.LOST
 
 
+@pytest.mark.slow
 def test_killing_the_supervisor_while_the_tee_begins_leaves_no_process(make_launch: Callable) -> None:
     for _ in range(3):
         launch = make_launch(WAITS_FOR_EVER)
@@ -85,6 +87,7 @@ def test_killing_the_tee_ends_the_enclave_and_is_written_down(
     _nothing_is_left(launch)
 
 
+@pytest.mark.slow
 def test_killing_the_enclave_is_written_down(make_launch: Callable, any_sandbox: str) -> None:
     launch = make_launch(WAITS_FOR_EVER)
     launch.start()
@@ -128,6 +131,7 @@ def test_a_waiting_enclave_answers_a_cancel_with_a_refusal(make_launch: Callable
     _nothing_is_left(launch)
 
 
+@pytest.mark.slow
 def test_an_enclave_that_ignores_a_cancel_is_killed(make_launch: Callable) -> None:
     launch = make_launch(WAITS_FOR_EVER)
     launch.start()
@@ -138,6 +142,18 @@ def test_an_enclave_that_ignores_a_cancel_is_killed(make_launch: Callable) -> No
     _nothing_is_left(launch)
 
 
+@pytest.mark.slow
+def test_a_cancel_that_the_server_takes_back_is_forgotten(make_launch: Callable) -> None:
+    launch = make_launch(RUNS_FOR_EVER)
+    launch.start()
+    launch.wait_for("opening")
+    launch.launcher.stop(launch.computation, 1)
+    time.sleep(0.6)
+    (launch.spool / "end").unlink()
+    time.sleep(2)
+    assert launch.status().state is LaunchState.ALIVE
+
+
 def test_the_deadline_asks_first(make_launch: Callable) -> None:
     launch = make_launch(REFUSES, deadline=timedelta(seconds=2))
     launch.start()
@@ -146,6 +162,7 @@ def test_the_deadline_asks_first(make_launch: Callable) -> None:
     assert (launch.spool / "refusal").read_bytes() == b"expired"
 
 
+@pytest.mark.slow
 def test_the_deadline_kills_an_enclave_that_does_not_answer(make_launch: Callable) -> None:
     launch = make_launch(WAITS_FOR_EVER, deadline=timedelta(seconds=2))
     launch.start()
@@ -154,6 +171,7 @@ def test_the_deadline_kills_an_enclave_that_does_not_answer(make_launch: Callabl
     _nothing_is_left(launch)
 
 
+@pytest.mark.slow
 def test_a_running_enclave_outlives_the_deadline_up_to_its_time_limit(make_launch: Callable) -> None:
     launch = make_launch(RUNS_FOR_EVER, deadline=timedelta(seconds=1), max_seconds=2)
     launch.start()
@@ -161,6 +179,7 @@ def test_a_running_enclave_outlives_the_deadline_up_to_its_time_limit(make_launc
     _nothing_is_left(launch)
 
 
+@pytest.mark.slow
 def test_an_enclave_without_a_quote_is_killed(make_launch: Callable) -> None:
     launch = make_launch("time.sleep(60)\n", start_seconds=2)
     launch.start()
@@ -177,6 +196,7 @@ def test_removing_the_spool_ends_the_enclave(make_launch: Callable, any_sandbox:
     _nothing_is_left(launch)
 
 
+@pytest.mark.slow
 def test_discarding_a_launch_ends_the_enclave(make_launch: Callable) -> None:
     launch = make_launch(WAITS_FOR_EVER)
     launch.start()
@@ -208,6 +228,7 @@ def test_an_older_epoch_does_not_start(make_launch: Callable) -> None:
     assert launch.status().state is LaunchState.PREPARED
 
 
+@pytest.mark.slow
 def test_a_launch_has_one_supervisor_ever(make_launch: Callable) -> None:
     launch = make_launch(REFUSES)
     launch.start()
@@ -225,6 +246,7 @@ def test_a_launch_has_one_supervisor_ever(make_launch: Callable) -> None:
     assert (afterwards.returncode, afterwards.stderr) == (1, "supervisor: this launch had its supervisor\n")
 
 
+@pytest.mark.slow
 def test_a_term_signal_to_the_supervisor_cancels(make_launch: Callable) -> None:
     launch = make_launch(REFUSES)
     launch.start()
@@ -234,6 +256,7 @@ def test_a_term_signal_to_the_supervisor_cancels(make_launch: Callable) -> None:
     assert (launch.spool / "refusal").read_bytes() == b"cancelled"
 
 
+@pytest.mark.slow
 def test_a_program_that_puts_traps_into_the_spool_is_ended(make_launch: Callable) -> None:
     launch = make_launch("attest()\nos.symlink('/etc/passwd', spool / 'end')\nwhile True: time.sleep(60)\n")
     launch.start()
