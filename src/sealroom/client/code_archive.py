@@ -107,15 +107,18 @@ def read_code(archive: IO[bytes], files: CodeList) -> OpenCode:
 
 
 def _walk(folder: Path, prefix: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            listed = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise MalformedError(f"code folder: {folder} cannot be read: {error.strerror}") from error
     found: list[str] = []
-    for entry in os.scandir(folder):
+    for entry in listed:
         path = prefix + entry.name
-        if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
-            continue
         if entry.is_symlink():
             raise MalformedError(f"code folder: {path} is a link; only files and folders are sent")
         if entry.is_dir():
-            found += _walk(folder / entry.name, path + "/")
+            found += [] if entry.name in _IGNORED_FOLDERS else _walk(folder / entry.name, path + "/")
         elif not entry.is_file():
             raise MalformedError(f"code folder: {path} is neither a file nor a folder")
         elif not entry.name.endswith(_IGNORED_ENDINGS):

@@ -176,7 +176,7 @@ class Transport:
                         sink.truncate()
                         done = 0
                     total = done + int(response.headers.get("content-length", 0))
-                    for chunk in response.iter_bytes(STREAM_BYTES):
+                    for chunk in response.iter_raw():
                         done += len(chunk)
                         if done > max_bytes:
                             raise MalformedError(f"answer to GET {path}: larger than {max_bytes} bytes")
@@ -235,7 +235,8 @@ class Transport:
         return self._http
 
     def _build(self, request: Request) -> httpx.Request:
-        headers = dict(request.headers)
+        # Nothing compressed: a bound on what is received is then a bound on what is held.
+        headers = {"Accept-Encoding": "identity"} | dict(request.headers)
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         if request.key is not None:
@@ -280,7 +281,7 @@ def _with_key(request: Request) -> Request:
 def _read_bounded(response: httpx.Response, max_bytes: int) -> bytes:
     content = bytearray()
     try:
-        for chunk in response.iter_bytes():
+        for chunk in response.iter_raw():
             content += chunk
             if len(content) > max_bytes:
                 raise MalformedError(f"answer of the server: larger than {max_bytes} bytes")
