@@ -97,6 +97,7 @@ class World:
         self.process: subprocess.Popen[bytes] | None = None
         self.messages = 0
         self.device_kind = b"simulated"
+        self.packages_digest: bytes | None = None
 
     @property
     def parties(self) -> list[Party]:
@@ -158,7 +159,7 @@ class World:
             terms=self._terms(),
             participants=tuple(party.slot() for party in self.parties),
             code_digest=self.code_list.digest,
-            packages_digest=requirements.sha256 if requirements else bytes(32),
+            packages_digest=self.packages_digest or (requirements.sha256 if requirements else bytes(32)),
             launch=secrets.token_bytes(16),
         )
         for folder in ("inbox", "answers", "inputs"):
