@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 
+from sealroom.core.sealing.chunks import read_up_to
 from sealroom.enclave.committed_inputs import CommittedInput
 
 
@@ -32,8 +33,10 @@ class Input:
 
     def read(self) -> bytes:
         """Return the whole plaintext."""
-        with self.open() as reader:
-            return reader.read()
+        content = bytearray(self.size)
+        with self._file.open() as reader:
+            read_up_to(reader, memoryview(content))
+        return bytes(content)
 
     def __repr__(self) -> str:
         return f"<Input {self.name!r} of provider {self.provider}, {self.size} bytes>"
