@@ -91,11 +91,18 @@ def die_with_parent(expected_parent: int | None = None) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def can_unshare() -> bool:
-    """Try, in a child that ends at once, whether this account may make the namespaces."""
+def is_possible(confinement: Confinement) -> bool:
+    """Try, in a child that ends at once, whether this machine lets a process confine itself so.
+
+    The caller must not have started threads.
+    """
     child = os.fork()
     if child == 0:
-        os._exit(0 if _libc.unshare(_ISOLATION) == 0 else 1)
+        try:
+            confinement.apply()
+        except (OSError, ValueError):
+            os._exit(1)
+        os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

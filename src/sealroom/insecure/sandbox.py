@@ -11,14 +11,14 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Self
 
 from sealroom.core.wire.spool import INBOX, INPUTS
-from sealroom.insecure.confinement import Confinement, can_unshare, resource_limits
+from sealroom.insecure.confinement import Confinement, is_possible, resource_limits
 from sealroom.insecure.landlock import FileRules, hides_other_processes, landlock_version
 from sealroom.insecure.launch_folder import CheckedLaunch
 from sealroom.insecure.seccomp import filter_for
@@ -97,15 +97,16 @@ def choose_sandbox(launch: CheckedLaunch) -> Sandbox:
     seccomp = filter_for()
     bubblewrap = shutil.which("bwrap")
     reason = "bubblewrap is not installed" if bubblewrap is None else "bubblewrap does not work here"
-    for with_proc, with_size in product((True, False), repeat=2) if bubblewrap else ():
+    candidates = product((seccomp, None), (True, False), (True, False)) if bubblewrap else ()
+    for tried, with_proc, with_size in candidates:
         tool = _bubblewrap(str(bubblewrap), launch, with_proc=with_proc, with_size=with_size)
-        if _works(tool, launch, seccomp):
+        if _works(tool, launch, tried):
             return Sandbox(
                 launch=launch,
                 tool=tool,
                 confinement=Confinement(limits=limits),
-                seccomp=seccomp,
-                protections=tuple(_protections_of_bubblewrap(seccomp)),
+                seccomp=tried,
+                protections=tuple(_protections_of_bubblewrap(tried)),
             )
     return _without_bubblewrap(launch, reason=reason, limits=limits, seccomp=seccomp)
 
@@ -114,14 +115,23 @@ def _without_bubblewrap(
     launch: CheckedLaunch, *, reason: str, limits: tuple[tuple[int, int], ...], seccomp: bytes | None
 ) -> Sandbox:
     (launch.folder / _SCRATCH).mkdir(mode=0o700, exist_ok=True)
-    isolated = can_unshare()
     files = _file_rules(launch) if landlock_version() else None
-    confinement = Confinement(
-        limits=limits, no_new_privileges=True, isolate=isolated, files=files, seccomp=seccomp
+    steps: tuple[Callable[[Confinement], Confinement], ...] = (
+        lambda weaker: replace(weaker, isolate=True),
+        lambda weaker: replace(weaker, files=files),
+        lambda weaker: replace(weaker, seccomp=seccomp),
     )
-    protections = _protections_without(reason, seccomp, isolated=isolated, landlock=files is not None)
+    confinement = Confinement(limits=limits, no_new_privileges=True)
+    for step in steps:
+        stronger = step(confinement)
+        if is_possible(stronger):
+            confinement = stronger
     return Sandbox(
-        launch=launch, tool=(), confinement=confinement, seccomp=seccomp, protections=tuple(protections)
+        launch=launch,
+        tool=(),
+        confinement=confinement,
+        seccomp=confinement.seccomp,
+        protections=tuple(_protections_without(reason, confinement)),
     )
 
 
@@ -186,9 +196,8 @@ def _protections_of_bubblewrap(seccomp: bytes | None) -> Iterator[Protection]:
     yield from _protections_everywhere(seccomp)
 
 
-def _protections_without(
-    reason: str, seccomp: bytes | None, *, isolated: bool, landlock: bool
-) -> Iterator[Protection]:
+def _protections_without(reason: str, confinement: Confinement) -> Iterator[Protection]:
+    isolated, landlock = confinement.isolate, confinement.files is not None
     network = "a network namespace with nothing in it" if isolated else "namespaces cannot be made here"
     yield Protection(name="no-network", on=isolated, detail=network)
     files = "Landlock: the manifest's files, the spool, a scratch folder; sees which other paths exist"
@@ -202,11 +211,11 @@ def _protections_without(
     yield Protection(name="private-processes", on=scoped, detail=processes)
     capabilities = "a user namespace without rights outside" if isolated else "namespaces cannot be made here"
     yield Protection(name="no-capabilities", on=isolated, detail=capabilities)
-    yield from _protections_everywhere(seccomp)
+    yield from _protections_everywhere(confinement.seccomp)
 
 
 def _protections_everywhere(seccomp: bytes | None) -> Iterator[Protection]:
-    calls = "threads and local sockets, no new processes" if seccomp else "no table for this processor"
+    calls = "threads and local sockets, no new processes" if seccomp else "this machine takes no filter"
     yield Protection(name="system-calls", on=seccomp is not None, detail=calls)
     yield Protection(name="resource-limits", on=True, detail="memory, time, file size, open files, no core")
     yield Protection(name="minimal-environment", on=True, detail="the variables of the manifest alone")

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         die_with_parent(chosen.parent)
         return run(chosen.folder, state=chosen.state)
-    except (SealroomError, OSError, RuntimeError) as exc:
+    except (SealroomError, OSError, RuntimeError, subprocess.SubprocessError) as exc:
         print(f"simulated TEE: {exc}", file=sys.stderr)
         return _EXIT_NOT_STARTED
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sealroom.insecure.confinement import can_unshare
+from sealroom.insecure.confinement import Confinement, is_possible
 from sealroom.insecure.landlock import hides_other_processes, landlock_version
 
 pytestmark = pytest.mark.e2e
@@ -137,7 +137,7 @@ def test_without_bubblewrap_landlock_hides_the_same_files(
 
 def test_what_is_said_to_be_on_was_tried(make_launch: Callable, tmp_path: Path, no_bubblewrap: None) -> None:
     outcomes = _attempt(make_launch, tmp_path)
-    assert outcomes["no-network"] is can_unshare()
+    assert outcomes["no-network"] is is_possible(Confinement(limits=(), isolate=True))
     assert outcomes["private-files"] is bool(landlock_version())
     assert outcomes["private-processes"] is hides_other_processes()
     assert outcomes["system-calls"] is (outcomes["fork"] == "EPERM")
@@ -162,3 +162,19 @@ def test_the_sandbox_names_no_path_of_the_host(make_launch: Callable, tmp_path: 
     )
     launch.start()
     assert str(tmp_path).encode() not in launch.wait_for("log")
+
+
+@pytest.mark.slow
+def test_a_bubblewrap_that_does_not_work_is_not_believed(
+    make_launch: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "bwrap").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
+    launch = make_launch("attest()\n")
+    launch.start()
+    assert launch.wait_until_ended().exit.exit_code == 0
+    shown = {p.name: p for p in launch.launcher.protections(launch.computation, 1)}
+    assert shown["private-files"].on is bool(landlock_version())
+    assert "Landlock" in shown["private-files"].detail

@@ -30,7 +30,7 @@ sys.exit(1)
 RUNS_FOR_EVER = "attest()\npublish('opening', b'{}')\nwhile True: time.sleep(60)\n"
 
 
-@pytest.fixture(params=["with bubblewrap", "without bubblewrap"])
+@pytest.fixture(params=["with bubblewrap", pytest.param("without bubblewrap", marks=pytest.mark.slow)])
 def any_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """Run the test in each of the two sandboxes."""
     if request.param == "with bubblewrap" and shutil.which("bwrap") is None:
