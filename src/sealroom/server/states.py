@@ -132,7 +132,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_go(Cause.LAUNCH_FAILED, SERVER, S.FAILED, S.LAUNCHING),
     *_go(Cause.EVIDENCE_PUBLISHED, ENCLAVE, S.AWAITING_KEYS, S.LAUNCHING),
     *_stay(Cause.DELIVERY_RECEIVED, PARTICIPANTS, S.AWAITING_KEYS),
-    *_stay(Cause.DELIVERY_ANSWERED, ENCLAVE, S.AWAITING_KEYS),
+    # The last answer and the opening may be found in either order.
+    *_stay(Cause.DELIVERY_ANSWERED, ENCLAVE, S.AWAITING_KEYS, S.RUNNING),
     # A refusal, withdrawal or cancellation while an enclave lives is first asked of the enclave, which
     # answers with a signed refusal or has already begun to run.
     *_stay(Cause.END_ASKED, PARTICIPANTS | OWNER, *_WAITING),
