@@ -112,7 +112,7 @@ def _commands(scene: Scene, folder: Path) -> list[list[str]]:
 
     sealroom = ".venv/bin/sealroom"
     evidence, home = shown(folder / "evidence.json"), shown(scene.home("consumer"))
-    accept = ["--policy", "insecure-any-status", "--insecure-accept-simulated", "--home", home]
+    accept = ["--policy", "up-to-date", "--insecure-accept-simulated", "--home", home]
     return [
         [sealroom, "evidence", "verify", evidence, *accept],
         [sealroom, "args", "show", shown(folder / "arguments")],

@@ -60,13 +60,16 @@ class HostileOperator:
     settings: Settings
     client: httpx.AsyncClient
     tokens: dict[str, str] = field(default_factory=dict)
+    uploads: list[str] = field(default_factory=list)
     own_key: SigningKey = field(default_factory=SigningKey.generate)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request of a participant."""
         body = await request.body()
-        forwarded = self._changed(request, body)
+        forwarded = await self._changed(request, body)
         answer = await self._pass_on(request, forwarded)
+        if self._is_victims(request) and request.url.path.endswith("/data") and request.method == "POST":
+            self.uploads.append(f"{request.url.path}/{answer.json()['upload']}")
         if request.url.path == "/v1/accounts" and answer.status_code == httpx.codes.CREATED:
             self.tokens[answer.json()["email"]] = answer.json()["token"]
         if self.settings.attack == "copy-delivery":
@@ -82,13 +85,17 @@ class HostileOperator:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return await self.client.request(request.method, target, content=body, headers=headers)
 
-    def _changed(self, request: Request, body: bytes) -> bytes:
-        victim = f"Bearer {self.tokens.get(self.settings.victim)}"
-        if (
-            self.settings.attack == "drop-file"
-            and request.url.path.endswith("/data/done")
-            and request.headers.get("authorization") == victim
-        ):
+    def _is_victims(self, request: Request) -> bool:
+        token = self.tokens.get(self.settings.victim)
+        return (
+            self.settings.attack == "drop-file" and request.headers.get("authorization") == f"Bearer {token}"
+        )
+
+    async def _changed(self, request: Request, body: bytes) -> bytes:
+        if self._is_victims(request) and request.url.path.endswith("/data/done"):
+            for upload in self.uploads:
+                headers = {"authorization": request.headers["authorization"]}
+                await self.client.delete(upload, headers=headers)
             print(json.dumps({"event": "attack", "what": "dropped the victim's files"}), flush=True)
             return json.dumps({"files": []}).encode()
         return body

@@ -39,7 +39,7 @@ from sealroom.core.wire.participants import Role
 from sealroom.core.wire.terms import Tee
 
 POLL_SECONDS = 0.15
-POLICY = "insecure-any-status"
+POLICY = "up-to-date"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +164,13 @@ class Party:
     def _read_receipt(self, client: Client, computation: UUID) -> None:
         member = Member(client, computation)
         record = member.receipt()
+        if record.closing is None:
+            return
         log = member.logs().text
         say(
             "receipt",
             mrenclave=record.enclave.mrenclave.hex(),
-            outcome=None if record.closing is None else record.closing.outcome.value,
+            outcome=record.closing.outcome.value,
             log=None if log is None else log.decode(),
         )
 

@@ -72,15 +72,12 @@ class Story:
         self.console.print(
             Panel(Text(banner, style="bold red", justify="center"), box=HEAVY, border_style="red")
         )
-        table = Table.grid(padding=(0, 1))
-        for limit in (12, 36, None):
-            table.add_column(no_wrap=True, overflow="ellipsis", min_width=limit, max_width=limit)
         for name, outcome, observed in checks:
             text, style = OUTCOMES[outcome]
-            table.add_row(
-                Text(text, style=style, justify="right"), Text(visible(name)), Text(visible(observed))
-            )
-        self.console.print(table)
+            line = Text(f"{text:>11} ", style=style)
+            line.append(f" {visible(name):<36}{visible(observed)}", style="default")
+            line.truncate(self.console.width, overflow="ellipsis")
+            self.console.print(line)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table."""
