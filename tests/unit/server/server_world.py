@@ -9,12 +9,15 @@ import asyncio
 import hashlib
 import io
 import tarfile
+import tempfile
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from fastapi import FastAPI
 from sqlalchemy import select
 
 from sealroom.core.sealing.code_signature import sign_code
@@ -62,6 +65,25 @@ from sealroom.server.store import open_store
 RUN = b"print('run')\n"
 MRENCLAVE = hashlib.sha256(b"an enclave").digest()
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+
+
+# Made once: keys of a PKI, routes of an application and compiled statements cost more than most tests.
+_apps: dict[ServerLimits, FastAPI] = {}
+_statements: dict[Any, Any] = {}
+
+
+@cache
+def the_attester() -> Attester:
+    with tempfile.TemporaryDirectory() as state:
+        return Attester(mrenclave=MRENCLAVE, state=Path(state), now=NOW)
+
+
+@cache
+def migrated_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "template.sqlite"
+        open_store(f"sqlite:///{file}").close()
+        return file.read_bytes()
 
 
 class PuppetLauncher:
@@ -133,9 +155,7 @@ class Puppet:
         return self.spool.read(END, max_bytes=16)
 
     def attest(self) -> None:
-        state = self.world.data / "pki"
-        state.mkdir(exist_ok=True)
-        attester = Attester(mrenclave=MRENCLAVE, state=state, now=NOW)
+        attester = the_attester()
         keys = {"identity_pk": self.identity.public_key, "box_pk": self.box.public_key}
         (self.world.launcher.folder(self.uuid, self.epoch) / "collateral.json").write_bytes(
             attester.collateral_json()
@@ -239,6 +259,7 @@ class ServerWorld:
         self.config = ServerConfig(data=data, limits=limits or ServerLimits())
         self.launcher = PuppetLauncher(data / "launches")
         self._runner = asyncio.Runner()
+        (data / "sealroom.sqlite").write_bytes(migrated_database())
         self.start()
 
     def start(self) -> None:
@@ -249,7 +270,13 @@ class ServerWorld:
             tee=Tee.SIMULATED,
             secret=b"s" * 32,
         )
-        self.app = create_app(self.platform)
+        for name in ("_engine", "_writing"):
+            engine = getattr(self.platform.store, name)
+            setattr(self.platform.store, name, engine.execution_options(compiled_cache=_statements))
+        if self.config.limits not in _apps:
+            _apps[self.config.limits] = create_app(self.platform)
+        self.app = _apps[self.config.limits]
+        self.app.state.platform = self.platform
         self.follower = LaunchFollower(self.platform, self.launcher)
 
     def restart(self) -> None:

@@ -339,3 +339,16 @@ def test_a_restart_at_every_step_changes_nothing(study: Study, world: ServerWorl
     assert world.launcher.starts == [(study.uuid, 1)]
     assert study.kinds().count("run-started") == 1
     assert study.reader.get(study.path("/results/0/0")).content == b"sealed model"
+
+
+def test_the_last_answer_may_be_found_after_the_opening(study: Study, world: ServerWorld) -> None:
+    puppet = study.launch()
+    study.coder.post(
+        study.path("/deliveries"), content=study.delivery(puppet, Role.CODE_PROVIDER, study.coder)
+    )
+    world.follow()
+    puppet.open()
+    world.follow()
+    puppet.answer(0)
+    world.follow()
+    assert study.kinds()[-2:] == ["run-started", "delivery-answered"]
