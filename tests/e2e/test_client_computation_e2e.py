@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 from uuid import UUID
 
 import pytest
@@ -33,6 +34,7 @@ from sealroom.client import (
 from sealroom.client.computation import Computation
 from sealroom.client.delivering import DeliveryAnswer
 from sealroom.client.join import StepKind
+from sealroom.client.json_values import JsonObject
 from sealroom.client.member import KeyHolder
 from sealroom.client.store import JoinedComputation
 from sealroom.core.errors import PolicyError, TransportError, VerificationError
@@ -195,7 +197,7 @@ def _prepare(party: Party) -> None:
     party.wait(State.AWAITING_KEYS)
 
 
-def test_four_parties_play_a_whole_computation(party: Party) -> None:
+def test_four_parties_play_a_whole_computation(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
     claimed = party.owner.status(with_evidence=True).enclave.identity
     assert claimed is not None
     for holder in party.holders:
@@ -209,6 +211,7 @@ def test_four_parties_play_a_whole_computation(party: Party) -> None:
         assert answer.admitted is True
     assert party.wait(State.SUCCEEDED, State.FAILED).state is State.SUCCEEDED
     assert party.steps(party.consumer) == [StepKind.VERIFY_RECEIPT, StepKind.GET_RESULTS]
+    _try_false_results(party, monkeypatch)
     (result,) = party.consumer.results(party.folder / "out")
     assert result.path.read_bytes() == b"3000"
     for holder in party.holders:
@@ -219,6 +222,31 @@ def test_four_parties_play_a_whole_computation(party: Party) -> None:
     assert archived.arguments == claimed.arguments
     with pytest.raises(VerificationError, match="verified from this home"):
         party.owner.receipt()
+
+
+def _try_false_results(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that changes a result, or withholds it, is found out, and no file is left."""
+    transport = party.consumer.client.transport
+    download, get_json = transport.download, transport.get_json
+
+    def changed(path: str, sink: IO[bytes], **more: Any) -> int:
+        size = download(path, sink, **more)
+        sink.seek(size - 1)
+        sink.write(b"!")
+        return size
+
+    def withheld(path: str) -> JsonObject:
+        answer = get_json(path)
+        if path.endswith("/results"):
+            answer._members["results"] = []
+        return answer
+
+    for name, hostile, said in (("download", changed, "not the one"), ("get_json", withheld, "withholds")):
+        with monkeypatch.context() as patch:
+            patch.setattr(transport, name, hostile)
+            with pytest.raises(VerificationError, match=said):
+                party.consumer.results(party.folder / "out")
+    assert list((party.folder / "out").iterdir()) == []
 
 
 def test_a_simulated_enclave_is_refused_unless_its_computation_is_named(party: Party) -> None:
@@ -295,6 +323,7 @@ def test_new_code_ends_the_enclave_and_frees_the_count_by_its_signed_refusal(par
         timeout_seconds=90,
         poll_seconds=0.2,
     )
+    assert party.steps(party.first) == [StepKind.VERIFY_AND_DELIVER]
     # The code that was looked at is not the code that would run.
     with pytest.raises(VerificationError):
         party.verify(party.first)

@@ -54,7 +54,7 @@ class InputSender:
         name = path.name if name is None else name
         check_file_name(name, field="input name")
         if self.journal.commitment(self.computation) is not None:
-            raise VerificationError("inputs: the list was said to be done, and is final")
+            return self._committed(path, name, progress)
         sealed = self._sealed(path, name, progress)
         known = {file.name: file for file in self.journal.uploads(self.computation).files}.get(name)
         if known != sealed:
@@ -85,6 +85,14 @@ class InputSender:
         for file in inputs.files:
             self._drop_staged(file.name)
         return commitment
+
+    def _committed(self, path: Path, name: str, progress: Progress | None) -> InputFile:
+        """Return a file of the final list that is sent again before `done` went through; refuse any other."""
+        with _open_input(path) as source:
+            staged = self._staged(name, _digest(source, f"reading {name}", progress))
+        if staged is None or staged not in self.journal.uploads(self.computation).files:
+            raise VerificationError("inputs: the list was said to be done, and is final")
+        return staged
 
     def _sealed(self, path: Path, name: str, progress: Progress | None) -> InputFile:
         """Return the staged container of `path`, sealing it unless just that content is staged already."""

@@ -6,13 +6,16 @@ and go on. Must never: put a delivery before a verification, or past a decision 
 
 from dataclasses import dataclass
 from enum import Enum
+from uuid import UUID
 
 from sealroom.client.computation import Computation, ParticipantStatus, State
 from sealroom.client.delivery_journal import WORDS_DIFFER
 from sealroom.client.results import ALL_RESULTS
+from sealroom.client.runs import collect_refusals
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.core.wire.participants import Role
+from sealroom.core.wire.receipt import Receipt
 
 
 class StepKind(Enum):
@@ -83,14 +86,17 @@ class Facts:
 
 
 def gather_facts(client: Client, computation: Computation) -> Facts:
-    """Read the facts from the journal and the computation's folder."""
+    """Read the facts from the journal and the computation's folder.
+
+    Where another enclave still counts, signed refusals are asked for first: one may have freed it.
+    """
     uuid = computation.computation
-    folder = ComputationFolder(client.home, uuid)
     launch = computation.launch
     mrenclave = launch.mrenclave if launch is not None else None
+    if _others(client, uuid, mrenclave):
+        collect_refusals(client, ComputationFolder(client.home, uuid))
     current = [d for d in client.deliveries.deliveries(uuid) if d.key.mrenclave == mrenclave]
     refusals = client.deliveries.refusals(uuid)
-    others = client.deliveries.open_enclaves(uuid) - ({mrenclave} if mrenclave else set())
     return Facts(
         email=client.account.email,
         registered=frozenset(noted.role for noted in client.journal.registrations(uuid)),
@@ -98,12 +104,26 @@ def gather_facts(client: Client, computation: Computation) -> Facts:
         data_done=client.journal.commitment(uuid) is not None,
         delivered=frozenset(d.key.role for d in current),
         answered=frozenset(d.key.role for d in current if d.answer not in (None, "waiting")),
-        open_enclaves=len(others),
+        open_enclaves=len(_others(client, uuid, mrenclave)),
         words_differ=any(refusal.reason == WORDS_DIFFER for refusal in refusals),
         refused_here=any(refusal.mrenclave == mrenclave for refusal in refusals),
-        has_receipt=mrenclave is not None and folder.receipt(mrenclave) is not None,
+        has_receipt=mrenclave is not None and _holds_receipt(client, computation, mrenclave),
         has_results=mrenclave is not None and ALL_RESULTS in client.journal.received(uuid, mrenclave),
     )
+
+
+def _others(client: Client, uuid: UUID, mrenclave: bytes | None) -> frozenset[bytes]:
+    return client.deliveries.open_enclaves(uuid) - frozenset({mrenclave})
+
+
+def _holds_receipt(client: Client, computation: Computation, mrenclave: bytes) -> bool:
+    """Say whether the whole receipt is archived: one fetched while the program ran has no closing yet."""
+    raw = ComputationFolder(client.home, computation.computation).receipt(mrenclave)
+    if raw is None:
+        return False
+    receipt = Receipt.from_bytes(raw)
+    is_whole = receipt.closing is not None or receipt.refusal is not None
+    return is_whole or computation.state is State.FAILED
 
 
 def next_steps(computation: Computation, facts: Facts) -> tuple[Step, ...]:

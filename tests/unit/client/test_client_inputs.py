@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from sealroom.client.json_values import JsonObject
 from sealroom.client.roles import CodeProvider, ComputationDraft, ComputationOwner, DataProvider
 from sealroom.client.session import Client
 from sealroom.client.transport import FileBody, Request
@@ -87,6 +88,47 @@ def test_done_fixes_the_list_in_the_order_of_sending(provider: DataProvider, tmp
     with pytest.raises(VerificationError, match="final"):
         provider.remove("a")
     assert not list((provider.folder.path / "sealed").iterdir())
+
+
+def test_killed_before_the_server_heard_of_it_done_is_said_again(
+    provider: DataProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "file", b"x")
+    sent = provider.send(path)
+    transport = provider.client.transport
+    post_json = transport.post_json
+
+    def killed(path: str, body: dict[str, object]) -> JsonObject:
+        if path.endswith("/done"):
+            raise KeyboardInterrupt
+        return post_json(path, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "post_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            provider.done()
+    commitment = provider.commitment
+    assert commitment is not None
+    assert provider.send(path) == sent
+    with pytest.raises(VerificationError, match="final"):
+        provider.send(write(path, b"another"))
+    assert provider.done() == commitment
+
+
+@pytest.mark.slow
+def test_a_gibibyte_is_sealed_and_uploaded_in_constant_memory(provider: DataProvider, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    tracemalloc.start()
+    try:
+        sent = provider.send(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert server_uploads(provider) == {"large": (sent.size, True)}
+    # The server is in this process, and its memory is in the figure.
+    assert peak < 64 * 1024 * 1024
 
 
 def test_no_files_at_all_is_a_list(provider: DataProvider) -> None:
