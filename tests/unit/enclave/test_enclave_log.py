@@ -85,10 +85,15 @@ def test_without_a_log_release_nothing_of_the_log_leaves(world: World) -> None:
 
 
 def test_a_log_is_cut_at_its_budget_and_the_program_goes_on(world: World) -> None:
-    with_limits(world, max_log_bytes=10_000)
-    world.code = {"run.py": "for number in range(100_000): print('line', number)\n"}
+    with_limits(world, max_log_bytes=10_003)
+    program = (
+        "import os\nfor number in range(20_000): print('line', number)\n"
+        # What does not leave is not kept either, but for the line that reached the budget.
+        "assert os.fstat(1).st_size < 10_100\nos.write(1, bytes(50_000))\n"
+    )
+    world.code = {"run.py": program}
     assert world.run() == 0
-    assert len(world.log(world.consumers[0])) == 10_000
+    assert len(world.log(world.consumers[0])) == 10_003
 
 
 def test_a_log_of_no_budget_is_empty(world: World) -> None:
