@@ -58,7 +58,7 @@ def _play(story: Story, folder: Path, running: Processes) -> None:
         patients = len(table.splitlines()) - 1
         story.tell(who, f"holds the records of {patients} patients, {len(table):,} bytes of CSV")
     address = _start_server(story, folder, running, "operator")
-    scene = _scene("main", folder, running, address, Telling(story))
+    scene = _scene("main", folder, running, address, Telling(story, keys=len(EMAILS)))
     scene.play()
     model = _result(scene)
     coefficients = model["coefficients"]
@@ -87,23 +87,23 @@ def _refusals(story: Story, folder: Path, running: Processes, address: Address) 
     """Play the three attempts; each must end in a signed refusal with its reason."""
     found = []
     story.chapter("Attempt 1: one participant was given another word, with a checksum that fits")
-    scene = _scene("another-word", folder, running, address, Telling(story, brief=True))
+    scene = _scene("another-word", folder, running, address, Telling(story, keys=len(EMAILS), brief=True))
     scene.wrong_word = "hospital-b"
     scene.play()
     found.append(("an invitation with another word", _refused(scene, "words-differ")))
     story.chapter("Attempt 2: the operator drops one hospital's file")
-    scene = _hostile(story, folder, running, "drop-file")
+    scene = _hostile(story, folder, running, "drop-file", keys=len(EMAILS))
     scene.play()
     found.append(("the operator drops one hospital's file", _refused(scene, "inputs-differ")))
     story.chapter("Attempt 3: the operator copies Hospital A's sealed key and signs it as Hospital B")
-    scene = _hostile(story, folder, running, "copy-delivery")
+    scene = _hostile(story, folder, running, "copy-delivery", keys=len(EMAILS) - 1)
     scene.absent = frozenset({"hospital-b"})
     scene.play()
     found.append(("the operator signs a copied key delivery", _refused(scene, "box-of-another-statement")))
     return found
 
 
-def _hostile(story: Story, folder: Path, running: Processes, attack: str) -> Scene:
+def _hostile(story: Story, folder: Path, running: Processes, attack: str, *, keys: int) -> Scene:
     """Put a hostile operator in front of a server of its own."""
     address = _start_server(story, folder, running, f"operator {attack}")
     settings = Settings(
@@ -119,7 +119,7 @@ def _hostile(story: Story, folder: Path, running: Processes, attack: str) -> Sce
     running.start(who, "examples.demo.hostile_operator", [str(path)])
     listening = running.first_line(who)
     between = Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
-    return _scene(attack, folder, running, between, Telling(story, brief=True))
+    return _scene(attack, folder, running, between, Telling(story, keys=keys, brief=True))
 
 
 def _start_server(story: Story, folder: Path, running: Processes, who: str) -> Address:

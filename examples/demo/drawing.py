@@ -6,15 +6,17 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COLUMN, ROW, TOP, SIDE = 168, 30, 64, 92
+COLUMN, ROW, TOP, SIDE = 168, 34, 52, 92
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 .head { font-weight: 600 } .size { fill: #57606a; font-size: 11px }
 .life { stroke: #d0d7de } .box { fill: #f6f8fa; stroke: #d0d7de }
 .arrow { stroke: #1f2328; stroke-width: 1.2; fill: none } .sealed { stroke: #1a7f37 } .note { fill: #ddf4ff }
+.lock { fill: #1a7f37; stroke: #1a7f37 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 } .size { fill: #8d96a0 } .box { fill: #161b22; stroke: #30363d }
-  .life { stroke: #30363d } .arrow { stroke: #e6edf3 } .sealed { stroke: #3fb950 } .note { fill: #0c2d6b }
+  .life { stroke: #30363d } .arrow { stroke: #e6edf3 } .sealed { stroke: #3fb950 }
+  .note { fill: #0c2d6b } .lock { fill: #3fb950; stroke: #3fb950 }
 }
 """
 
@@ -68,13 +70,21 @@ def _party(x: int, title: str, height: int) -> str:
 
 def _message(message: Message, places: dict[str, int], y: int) -> str:
     start, end = places[message.sender], places[message.receiver]
-    lock = "\N{LOCK} " if message.sealed else ""
+    lock = _lock((start + end) // 2, y) if message.sealed else ""
     size = "" if message.size is None else f' <tspan class="size">{_size(message.size)}</tspan>'
     kind = "arrow sealed" if message.sealed else "arrow"
     return (
         f'<line class="{kind}" x1="{start}" x2="{end}" y1="{y}" y2="{y}" marker-end="url(#tip)"/>'
-        f'<text x="{(start + end) / 2}" y="{y - 5}" text-anchor="middle">'
-        f"{lock}{html.escape(message.what)}{size}</text>"
+        f'<text x="{(start + end) / 2}" y="{y - 8}" text-anchor="middle">'
+        f"{html.escape(message.what)}{size}</text>{lock}"
+    )
+
+
+def _lock(x: int, y: int) -> str:
+    """Draw a closed lock on the arrow."""
+    return (
+        f'<path class="lock" d="M{x - 3.5} {y - 1}v-2.5a3.5 3.5 0 0 1 7 0v2.5" fill="none"/>'
+        f'<rect class="lock" x="{x - 5}" y="{y - 1}" width="10" height="8" rx="1.5"/>'
     )
 
 

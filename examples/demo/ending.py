@@ -174,7 +174,10 @@ def _report(ending: Ending, commands: Sequence[Sequence[str]]) -> Report:
 def _steps(ending: Ending, bundle_size: int) -> list[Message | Note]:
     steps: list[Message | Note] = []
     told: set[str] = set()
-    for who, event in ending.scene.timeline:
+    # Parties hear of the run at different moments; it began when the last key had arrived.
+    before = [(who, event) for who, event in ending.scene.timeline if not _is_of_the_run(event)]
+    after = [(who, event) for who, event in ending.scene.timeline if _is_of_the_run(event)]
+    for who, event in before + after:
         name = str(event["event"])
         if name == "state":
             name = str(event["state"])
@@ -184,6 +187,10 @@ def _steps(ending: Ending, bundle_size: int) -> list[Message | Note]:
             who = "enclave"
         steps.extend(_step(who, name, event, bundle_size))
     return steps
+
+
+def _is_of_the_run(event: Event) -> bool:
+    return event.get("state") in ("Running", "Succeeded") or event["event"] in ("receipt", "results", "done")
 
 
 def _step(who: str, name: str, event: Event, bundle_size: int) -> list[Message | Note]:

@@ -14,7 +14,9 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0 } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
 table { border-collapse: collapse; width: 100%; font-size: .92rem }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
+  overflow-wrap: anywhere }
+th:first-child, td:first-child { overflow-wrap: normal; min-width: 9rem }
 code { font-size: .85rem; overflow-wrap: anywhere }
 .banner { background: var(--bad); color: #fff; padding: .6rem 1rem; font-weight: 700; text-align: center }
 .passed { color: var(--good) } .failed { color: var(--bad); font-weight: 700 } .not_reached { opacity: .65 }

@@ -11,20 +11,35 @@ STATES = {
     "Running": "all deliveries are in, and the checks passed: it wiped its keys and runs the program",
     "Succeeded": "has sealed the results and the log, and signed the receipt",
 }
+RUN_STATES = ("Running", "Succeeded", "Refused")
+RUN_EVENTS = ("receipt", "results", "refused", "done")
 BANNER = "SIMULATED: this enclave protects nothing from the operator of its machine"
 
 
 class Telling:
     """Tells one scene; `brief` leaves out what the first scene has shown already."""
 
-    def __init__(self, story: Story, *, brief: bool = False) -> None:
+    def __init__(self, story: Story, *, keys: int, brief: bool = False) -> None:
         self._story = story
+        self._keys_awaited = keys
+        self._held_back: list[tuple[str, Event]] = []
         self._brief = brief
         self._told_states: set[str] = set()
         self._showed_verdict = False
 
     def heard(self, who: str, event: Event) -> None:
-        """Tell one event."""
+        """Tell one event; of the run only when every key was told, for some hear of it earlier."""
+        if self._keys_awaited and (event.get("state") in RUN_STATES or event["event"] in RUN_EVENTS):
+            self._held_back.append((who, event))
+            return
+        self._tell(who, event)
+        if event["event"] == "delivered":
+            self._keys_awaited -= 1
+            if not self._keys_awaited:
+                for held in self._held_back:
+                    self._tell(*held)
+
+    def _tell(self, who: str, event: Event) -> None:
         match event["event"]:
             case "state":
                 self._state(str(event["state"]))
