@@ -246,10 +246,10 @@ class LaunchFollower:
             return session.get_one(Launch, launch_id, options=_ALL)
 
     def _find(self, session: Session, launch_id: int) -> Launch:
-        """Read a launch inside a writing transaction, its computation locked."""
-        launch = session.get_one(Launch, launch_id)
-        session.get_one(ComputationRow, launch.computation_uuid, with_for_update={"of": ComputationRow})
-        return launch
+        """Read a launch inside a writing transaction, its computation locked first."""
+        uuid = session.get_one(Launch, launch_id).computation_uuid
+        session.get_one(ComputationRow, uuid, with_for_update={"of": ComputationRow}, populate_existing=True)
+        return session.get_one(Launch, launch_id, populate_existing=True)
 
 
 _ALL = (

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -45,23 +45,21 @@ def run_server(config: ServerConfig, announce: Announce) -> None:
 
 
 def _run(config: ServerConfig, announce: Announce) -> None:
+    launcher = make_launcher(config)
     certificate = load_or_make_certificate(config.data / "tls", host=config.host)
-    platform = open_platform(config)
-    sweep_blobs(platform)
-    listener = _listen(config.host, config.port)
-    reconciler = Reconciler(platform, make_launcher(config))
-    try:
-        reconciler.start()
+    with _listen(config.host, config.port) as listener, closing(open_platform(config)) as platform:
+        sweep_blobs(platform)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         listening = Listening(
             url=f"https://{shown}:{port}", certificate_sha256=certificate.sha256, launcher=config.launcher
         )
-        _serve(platform, certificate, listener, lambda: announce(listening))
-    finally:
-        reconciler.stop()
-        listener.close()
-        platform.store.close()
+        reconciler = Reconciler(platform, launcher)
+        reconciler.start()
+        try:
+            _serve(platform, certificate, listener, lambda: announce(listening))
+        finally:
+            reconciler.stop()
 
 
 def open_platform(config: ServerConfig) -> Platform:

@@ -24,3 +24,7 @@ class Platform:
     def now(self) -> datetime:
         """Return the time by the host's clock: for ordering and waiting, never for trust."""
         return datetime.now(UTC)
+
+    def close(self) -> None:
+        """Let the database go."""
+        self.store.close()

@@ -647,3 +647,21 @@ def test_nothing_of_a_sealed_key_is_kept_but_the_delivery(study: Study, world: S
     world.platform.store.close()
     database = (world.data / "sealroom.sqlite").read_bytes()
     assert study.preshared.reveal() not in database
+
+
+# The description of the API
+
+
+def test_the_description_tells_how_refusals_look_and_nothing_that_never_comes(world: ServerWorld) -> None:
+    description = world.app.openapi()
+    for path, methods in description["paths"].items():
+        for method, route in methods.items():
+            assert "4XX" in route["responses"], (path, method)
+            assert "422" not in route["responses"], (path, method)
+            assert route["summary"]
+            assert route["description"]
+
+
+def test_an_answer_has_exactly_the_members_that_are_described(study: Study, world: ServerWorld) -> None:
+    described = world.app.openapi()["components"]["schemas"]["ComputationView"]
+    assert sorted(study.view()) == sorted(described["properties"])
