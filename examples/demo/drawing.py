@@ -70,7 +70,7 @@ def _party(x: int, title: str, height: int) -> str:
 
 def _message(message: Message, places: dict[str, int], y: int) -> str:
     start, end = places[message.sender], places[message.receiver]
-    lock = _lock((start + end) // 2, y) if message.sealed else ""
+    lock = _lock(start + (22 if end > start else -22), y) if message.sealed else ""
     size = "" if message.size is None else f' <tspan class="size">{_size(message.size)}</tspan>'
     kind = "arrow sealed" if message.sealed else "arrow"
     return (

@@ -174,10 +174,8 @@ def _report(ending: Ending, commands: Sequence[Sequence[str]]) -> Report:
 def _steps(ending: Ending, bundle_size: int) -> list[Message | Note]:
     steps: list[Message | Note] = []
     told: set[str] = set()
-    # Parties hear of the run at different moments; it began when the last key had arrived.
-    before = [(who, event) for who, event in ending.scene.timeline if not _is_of_the_run(event)]
-    after = [(who, event) for who, event in ending.scene.timeline if _is_of_the_run(event)]
-    for who, event in before + after:
+    # Parties hear of a launch or a run at different moments; what made it possible came before it.
+    for who, event in sorted(ending.scene.timeline, key=lambda told: _stage(told[1])):
         name = str(event["event"])
         if name == "state":
             name = str(event["state"])
@@ -189,8 +187,20 @@ def _steps(ending: Ending, bundle_size: int) -> list[Message | Note]:
     return steps
 
 
-def _is_of_the_run(event: Event) -> bool:
-    return event.get("state") in ("Running", "Succeeded") or event["event"] in ("receipt", "results", "done")
+def _stage(event: Event) -> int:
+    order = (
+        "created",
+        "registered",
+        "code",
+        "data",
+        "Launching",
+        "AwaitingKeys",
+        "read",
+        "verdict",
+        "delivered",
+    )
+    name = event.get("state", event["event"])
+    return order.index(name) if name in order else len(order)
 
 
 def _step(who: str, name: str, event: Event, bundle_size: int) -> list[Message | Note]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from examples.demo.scene import Event
 from examples.demo.story import Story
 
@@ -21,23 +23,29 @@ class Telling:
 
     def __init__(self, story: Story, *, keys: int, brief: bool = False) -> None:
         self._story = story
-        self._keys_awaited = keys
-        self._held_back: list[tuple[str, Event]] = []
+        self._keys = keys
         self._brief = brief
+        self._heard: Counter[str] = Counter()
+        self._held_back: list[tuple[str, Event]] = []
         self._told_states: set[str] = set()
         self._showed_verdict = False
 
     def heard(self, who: str, event: Event) -> None:
-        """Tell one event; of the run only when every key was told, for some hear of it earlier."""
-        if self._keys_awaited and (event.get("state") in RUN_STATES or event["event"] in RUN_EVENTS):
-            self._held_back.append((who, event))
-            return
-        self._tell(who, event)
-        if event["event"] == "delivered":
-            self._keys_awaited -= 1
-            if not self._keys_awaited:
-                for held in self._held_back:
-                    self._tell(*held)
+        """Tell one event, and what waited for it: some parties hear of a launch or a run before others act."""
+        self._heard[str(event["event"])] += 1
+        self._held_back.append((who, event))
+        waiting, self._held_back = self._held_back, []
+        for held in waiting:
+            if self._is_early(held[1]):
+                self._held_back.append(held)
+            else:
+                self._tell(*held)
+
+    def _is_early(self, event: Event) -> bool:
+        if event.get("state") == "Launching":
+            return self._heard["registered"] < self._keys or not self._heard["code"]
+        of_the_run = event.get("state") in RUN_STATES or event["event"] in RUN_EVENTS
+        return of_the_run and self._heard["delivered"] < self._keys
 
     def _tell(self, who: str, event: Event) -> None:
         match event["event"]:
