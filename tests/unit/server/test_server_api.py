@@ -173,7 +173,7 @@ def test_one_person_may_hold_several_roles(study: Study, world: ServerWorld) -> 
     [
         {"computation": "x"},
         {"computation": "00000000-0000-1000-8000-000000000000"},
-        {"computation": str(uuid4()).upper()},
+        {"computation": "5C7F4A39-9D52-4A3E-8B0D-2F6F0C7D9A11"},
         {"name": ""},
         {"tee": "other"},
         {"delivery": "2"},
