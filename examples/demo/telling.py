@@ -31,9 +31,12 @@ class Telling:
         self._showed_verdict = False
 
     def heard(self, who: str, event: Event) -> None:
-        """Tell one event, and what waited for it: some parties hear of a launch or a run before others act."""
+        """Tell one event, and what waited for it: some hear of a launch or a run before others act."""
         self._heard[str(event["event"])] += 1
-        self._held_back.append((who, event))
+        if self._is_early(event):
+            self._held_back.append((who, event))
+            return
+        self._tell(who, event)
         waiting, self._held_back = self._held_back, []
         for held in waiting:
             if self._is_early(held[1]):
