@@ -201,17 +201,6 @@ class InputSender:
                 path.unlink()
 
 
-def inputs_of(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Return the files that `paths` name, folders replaced by their files, in a stable order."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(entry for entry in path.iterdir() if entry.is_file() and entry.name[0] != ".")
-        else:
-            found.append(path)
-    return tuple(found)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Upload:
     """How far an upload is at the server."""

@@ -16,6 +16,10 @@ from sealroom.core.errors import TransportError, VerificationError
 SHA256_SIZE = 32
 
 
+class UntrustedServerError(VerificationError):
+    """The server at this address shows a certificate that is not the pinned or a trusted one."""
+
+
 def server_context(
     url: httpx.URL, *, certificate_sha256: bytes | None, timeout_seconds: float
 ) -> ssl.SSLContext:
@@ -23,7 +27,7 @@ def server_context(
 
     With a pin: one connection without trust fetches the certificate, its whole SHA-256 is compared, and the
     context's only anchor is that certificate. Without: the system's trust and the host's name. Raises
-    `VerificationError` for another certificate and `TransportError` when the server is not reached.
+    `UntrustedServerError` for another certificate and `TransportError` when the server is not reached.
     """
     if certificate_sha256 is None:
         return ssl.create_default_context()
@@ -33,13 +37,13 @@ def server_context(
 
 
 def check_certificate(der: bytes, expected_sha256: bytes) -> None:
-    """Compare a certificate's SHA-256 with the pinned one; raises `VerificationError`."""
+    """Compare a certificate's SHA-256 with the pinned one; raises `UntrustedServerError`."""
     if len(expected_sha256) != SHA256_SIZE:
         raise ValueError(f"certificate pin: expected {SHA256_SIZE} bytes")
     found = hashlib.sha256(der).digest()
     if not hmac.compare_digest(found, expected_sha256):
-        raise VerificationError(
-            f"server certificate: expected {expected_sha256.hex()} from the invitation, got {found.hex()}; "
+        raise UntrustedServerError(
+            f"server certificate: expected {expected_sha256.hex()}, got {found.hex()}; "
             "another server answers at this address"
         )
 

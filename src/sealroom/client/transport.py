@@ -5,6 +5,7 @@ or pass on the server's words unfiltered.
 Spec: docs/spec/api.md.
 """
 
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from sealroom.client.json_values import JsonObject, parse_json_array
-from sealroom.client.tls import server_context
+from sealroom.client.tls import UntrustedServerError, server_context
 from sealroom.core.errors import MalformedError, TransportError
 from sealroom.core.wire.foreign_text import visible
 
@@ -49,7 +50,10 @@ class ServerAddress:
     certificate_sha256: bytes | None = None
 
     def __post_init__(self) -> None:
-        parsed = httpx.URL(self.url)
+        try:
+            parsed = httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"server address: {visible(self.url)} is not a URL: {error}") from error
         if parsed.scheme != "https" or not parsed.host or parsed.path not in ("", "/") or parsed.query:
             raise ValueError(f"server address: expected https://host[:port], got {visible(self.url)}")
         if self.certificate_sha256 is not None and len(self.certificate_sha256) != 32:
@@ -263,11 +267,26 @@ class Transport:
         )
 
     def _pause_or_raise(self, attempt: int, attempts: int, error: httpx.HTTPError) -> None:
+        distrust = _certificate_failure(error)
+        if distrust is not None:
+            raise UntrustedServerError(
+                f"server {self.address.origin}: its certificate is not trusted: {distrust}"
+            ) from error
         if attempt == attempts - 1:
             raise TransportError(
                 f"server {self.address.origin}: no answer after {attempt + 1} attempts: {error}"
             ) from error
         _pause(attempt)
+
+
+def _certificate_failure(error: BaseException) -> str | None:
+    """Return why the system does not trust the certificate, where that is what went wrong."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _pause(attempt: int) -> None:
