@@ -18,6 +18,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bot
   overflow-wrap: anywhere }
 th:first-child, td:first-child { overflow-wrap: normal; min-width: 9rem }
 code { font-size: .85rem; overflow-wrap: anywhere }
+th, td span { white-space: nowrap }
 .banner { background: var(--bad); color: #fff; padding: .6rem 1rem; font-weight: 700; text-align: center }
 .passed { color: var(--good) } .failed { color: var(--bad); font-weight: 700 } .not_reached { opacity: .65 }
 svg { width: 100%; height: auto } svg text { fill: currentColor; font: 11px system-ui, sans-serif }
