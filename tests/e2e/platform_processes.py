@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -114,7 +115,9 @@ def find_processes(word: str) -> dict[int, str]:
 
 
 def kill_process(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
+    # It may end by itself between being found and being killed.
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:

@@ -138,7 +138,7 @@ class World:
     def operator(self) -> HostileProxy:
         return self.platform.operator
 
-    def person(self, name: str, *, email: str | None = None) -> Person:
+    def person(self, name: str, *, email: str | None = None, account: bool = True) -> Person:
         """Make somebody; without `email` the address is new on this platform."""
         home = Home.open(self.root / f"{name}-{len(self.people)}")
         create_identity(home)
@@ -149,7 +149,8 @@ class World:
         )
         person = Person(email=email or f"{name}-{uuid4().hex[:12]}@x.org", home=home.root, client=client)
         self.people.append(person)
-        client.create_account(person.email)
+        if account:
+            client.create_account(person.email)
         return person
 
     def scene(
@@ -271,9 +272,16 @@ class Scene:
             (folder / name).write_bytes(content)
             self.data[provider].send(folder / name)
 
-    def prepare(self, program: Mapping[str, str] = SUM, files: Mapping[str, bytes] | None = None) -> "Scene":
+    def prepare(
+        self,
+        program: Mapping[str, str] = SUM,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        registered: bool = False,
+    ) -> "Scene":
         """Register everybody, send code and data, say done, and wait until the enclave waits for keys."""
-        self.register()
+        if not registered:
+            self.register()
         for index, provider in enumerate(self.data):
             content = {f"part-{index}.bin": f"data {index}".encode()} if files is None else files
             self.send_data(index, content)
