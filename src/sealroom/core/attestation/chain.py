@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.core.attestation.certificates import Certificate, parse_certificate
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.pem import parse_pem
 from sealroom.core.attestation.signatures import verify_der_signature
 from sealroom.core.errors import MalformedError, SealroomError, VerificationError
@@ -34,12 +35,13 @@ class CertificateChain:
         return self.certificates[-1]
 
 
-def parse_chain(pem: bytes, *, length: int, name: str) -> CertificateChain:
+def parse_chain(pem: bytes, *, length: int, name: str, memo: Memo | None = None) -> CertificateChain:
     """Read `pem` as exactly `length` certificates that form one chain by subject and issuer."""
     blocks = parse_pem(pem)
     if len(blocks) != length:
         raise MalformedError(f"{name}: {len(blocks)} certificates, expected {length}")
-    return order_chain(tuple(parse_certificate(block) for block in blocks), name=name)
+    known = Memo() if memo is None else memo
+    return order_chain(tuple(known.certificate(block, parse_certificate) for block in blocks), name=name)
 
 
 def order_chain(certificates: tuple[Certificate, ...], *, name: str) -> CertificateChain:
@@ -59,7 +61,12 @@ def order_chain(certificates: tuple[Certificate, ...], *, name: str) -> Certific
 
 
 def verify_chain(
-    chain: CertificateChain, *, now: datetime, name: str, stale: type[SealroomError] = VerificationError
+    chain: CertificateChain,
+    *,
+    now: datetime,
+    name: str,
+    stale: type[SealroomError] = VerificationError,
+    memo: Memo | None = None,
 ) -> None:
     """Verify every link of `chain` up to its root, which must have signed itself.
 
@@ -74,10 +81,22 @@ def verify_chain(
         _check_may_issue(issuer, depth=min(depth, len(issuers) - 2), name=name)
         label = f"{name}, certificate {certificate.common_name!r}"
         verify_der_signature(
-            issuer.public_key, message=certificate.tbs, signature=certificate.signature, name=label
+            issuer.public_key,
+            message=certificate.tbs,
+            signature=certificate.signature,
+            name=label,
+            memo=memo,
         )
     for certificate in chain.certificates:
         check_valid_at(certificate, now=now, name=name, stale=stale)
+
+
+def note_chain(chain: CertificateChain, *, memo: Memo) -> None:
+    """Tell `memo` of a chain that `verify_chain` verified: how it reads, and that its links held."""
+    issuers = (*chain.certificates[1:], chain.root)
+    for certificate, issuer in zip(chain.certificates, issuers, strict=True):
+        memo.note_certificate(certificate)
+        memo.note_verified(issuer.public_key, certificate.tbs, certificate.signature)
 
 
 def _check_may_issue(issuer: Certificate, *, depth: int, name: str) -> None:

@@ -14,6 +14,7 @@ from sealroom.core.attestation.certificates import Certificate
 from sealroom.core.attestation.chain import CertificateChain, parse_chain, verify_chain
 from sealroom.core.attestation.crl import Crl, check_fresh, parse_crl, verify_crl
 from sealroom.core.attestation.document import SignedDocument, open_document, parse_hex
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.pck import PckCa, VerifiedPck
 from sealroom.core.attestation.qe_identity import QeIdentity, read_qe_identity
 from sealroom.core.attestation.signatures import RAW_SIGNATURE_BYTES
@@ -40,6 +41,7 @@ class VerifiedCollateral:
     """Collateral that verified at `verified_at` and does from `valid_from` to `valid_until`."""
 
     root_key: bytes
+    pck_crl_chain: CertificateChain
     root_crl: Crl
     pck_crl: Crl
     tcb_info: TcbInfo
@@ -54,35 +56,62 @@ class VerifiedCollateral:
         return min(self.tcb_info.issued.issue_date, self.qe_identity.issued.issue_date)
 
 
-def parse_collateral(raw: RawCollateral) -> Collateral:
+def parse_collateral(raw: RawCollateral, *, memo: Memo | None = None) -> Collateral:
     """Read the nine members of `raw`, leaving the two documents unread until their signatures verified.
 
     `RawCollateral` has only ASCII texts of bounded size.
     """
+    memo = Memo() if memo is None else memo
     return Collateral(
-        pck_crl_chain=_chain(raw.pck_crl_issuer_chain, "pck crl issuer chain"),
+        pck_crl_chain=_chain(raw.pck_crl_issuer_chain, "pck crl issuer chain", memo),
         root_crl=parse_crl(parse_hex(raw.root_ca_crl, size=None, field="root_ca_crl"), name="root crl"),
         pck_crl=parse_crl(parse_hex(raw.pck_crl, size=None, field="pck_crl"), name="pck crl"),
-        tcb_info=_document(raw.tcb_info, raw.tcb_info_signature, raw.tcb_info_issuer_chain, "tcb info"),
+        tcb_info=_document(raw.tcb_info, raw.tcb_info_signature, raw.tcb_info_issuer_chain, "tcb info", memo),
         qe_identity=_document(
-            raw.qe_identity, raw.qe_identity_signature, raw.qe_identity_issuer_chain, "qe identity"
+            raw.qe_identity, raw.qe_identity_signature, raw.qe_identity_issuer_chain, "qe identity", memo
         ),
     )
 
 
-def verify_collateral(collateral: Collateral, *, root_key: bytes, now: datetime) -> VerifiedCollateral:
+def verify_collateral(
+    collateral: Collateral, *, root_key: bytes, now: datetime, memo: Memo | None = None
+) -> VerifiedCollateral:
     """Verify everything in `collateral` at `now`, under the root key that the quote's PCK chain ends in.
 
     1. Root CRL. 2. PCK CRL. 3. TCB info. 4. QE identity. Raises `CollateralError` for what is stale and
     `VerificationError` for what is not believed.
     """
-    root_crl = verify_root_crl(collateral, root_key=root_key, now=now)
-    pck_crl = verify_pck_crl(collateral, root_crl=root_crl, root_key=root_key, now=now)
-    tcb_info = verify_tcb_info(collateral, root_crl=root_crl, root_key=root_key, now=now)
-    qe_identity = verify_qe_identity(collateral, root_crl=root_crl, root_key=root_key, now=now)
+    memo = Memo() if memo is None else memo
+    root_crl = verify_root_crl(collateral, root_key=root_key, now=now, memo=memo)
+    pck_crl = verify_pck_crl(collateral, root_crl=root_crl, root_key=root_key, now=now, memo=memo)
+    tcb_info = verify_tcb_info(collateral, root_crl=root_crl, root_key=root_key, now=now, memo=memo)
+    qe_identity = verify_qe_identity(collateral, root_crl=root_crl, root_key=root_key, now=now, memo=memo)
+    return gather_collateral(
+        collateral,
+        root_key=root_key,
+        now=now,
+        root_crl=root_crl,
+        pck_crl=pck_crl,
+        tcb_info=tcb_info,
+        qe_identity=qe_identity,
+    )
+
+
+def gather_collateral(
+    collateral: Collateral,
+    *,
+    root_key: bytes,
+    now: datetime,
+    root_crl: Crl,
+    pck_crl: Crl,
+    tcb_info: TcbInfo,
+    qe_identity: QeIdentity,
+) -> VerifiedCollateral:
+    """Put together what the four `verify_*` of this module returned for `collateral` at `now`."""
     starts, ends = _windows(collateral, tcb_info, qe_identity)
     return VerifiedCollateral(
         root_key=root_key,
+        pck_crl_chain=collateral.pck_crl_chain,
         root_crl=root_crl,
         pck_crl=pck_crl,
         tcb_info=tcb_info,
@@ -93,42 +122,59 @@ def verify_collateral(collateral: Collateral, *, root_key: bytes, now: datetime)
     )
 
 
-def verify_root_crl(collateral: Collateral, *, root_key: bytes, now: datetime) -> Crl:
+def check_reusable(believed: VerifiedCollateral, pck: VerifiedPck, now: datetime) -> None:
+    """Refuse documents that were verified under another root, or are not of `now`."""
+    if not hmac.compare_digest(believed.root_key, pck.root_key):
+        raise VerificationError("collateral: verified under another root key than the quote's certificates")
+    check_fresh(believed.valid_from, believed.valid_until, now=now, name="collateral")
+
+
+def verify_root_crl(
+    collateral: Collateral, *, root_key: bytes, now: datetime, memo: Memo | None = None
+) -> Crl:
     """Verify the root's revocation list: by the root that ends the PCK CRL's issuer chain."""
-    _verify_chain(collateral.pck_crl_chain, root_key=root_key, now=now, name="pck crl issuer chain")
-    return verify_crl(collateral.root_crl, signer=collateral.pck_crl_chain.root, now=now, name="root crl")
+    _verify_chain(
+        collateral.pck_crl_chain, root_key=root_key, now=now, name="pck crl issuer chain", memo=memo
+    )
+    return verify_crl(
+        collateral.root_crl, signer=collateral.pck_crl_chain.root, now=now, name="root crl", memo=memo
+    )
 
 
-def verify_pck_crl(collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime) -> Crl:
+def verify_pck_crl(
+    collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime, memo: Memo | None = None
+) -> Crl:
     """Verify the PCK CA's revocation list; its issuer must be a PCK CA that is not revoked."""
-    _verify_chain(collateral.pck_crl_chain, root_key=root_key, now=now, name="pck crl issuer chain")
+    _verify_chain(
+        collateral.pck_crl_chain, root_key=root_key, now=now, name="pck crl issuer chain", memo=memo
+    )
     ca = collateral.pck_crl_chain.leaf
     if not any(name.value in ca.common_name for name in PckCa):
         raise VerificationError(f"pck crl issuer chain: {ca.common_name!r} is not a PCK CA")
     _check_serial(ca, root_crl, "pck crl issuer")
-    return verify_crl(collateral.pck_crl, signer=ca, now=now, name="pck crl")
+    return verify_crl(collateral.pck_crl, signer=ca, now=now, name="pck crl", memo=memo)
 
 
-def verify_tcb_info(collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime) -> TcbInfo:
+def verify_tcb_info(
+    collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime, memo: Memo | None = None
+) -> TcbInfo:
     """Verify the TCB info's signer, signature and dates, and read it."""
     document = collateral.tcb_info
-    _verify_signer(
-        document.chain, root_crl=root_crl, root_key=root_key, now=now, name="tcb info issuer chain"
-    )
-    tcb_info = read_tcb_info(open_document(document, name="tcb info"))
+    _verify_chain(document.chain, root_key=root_key, now=now, name="tcb info issuer chain", memo=memo)
+    _check_signer(document.chain.leaf, root_crl, name="tcb info issuer chain")
+    tcb_info = read_tcb_info(open_document(document, name="tcb info", memo=memo))
     check_fresh(tcb_info.issued.issue_date, tcb_info.issued.next_update, now=now, name="tcb info")
     return tcb_info
 
 
 def verify_qe_identity(
-    collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime
+    collateral: Collateral, *, root_crl: Crl, root_key: bytes, now: datetime, memo: Memo | None = None
 ) -> QeIdentity:
     """Verify the QE identity's signer, signature and dates, and read it."""
     document = collateral.qe_identity
-    _verify_signer(
-        document.chain, root_crl=root_crl, root_key=root_key, now=now, name="qe identity issuer chain"
-    )
-    identity = read_qe_identity(open_document(document, name="qe identity"))
+    _verify_chain(document.chain, root_key=root_key, now=now, name="qe identity issuer chain", memo=memo)
+    _check_signer(document.chain.leaf, root_crl, name="qe identity issuer chain")
+    identity = read_qe_identity(open_document(document, name="qe identity", memo=memo))
     check_fresh(identity.issued.issue_date, identity.issued.next_update, now=now, name="qe identity")
     return identity
 
@@ -148,11 +194,7 @@ def _check_serial(certificate: Certificate, crl: Crl, name: str) -> None:
         raise VerificationError(f"{name}: certificate {certificate.serial:x} is revoked")
 
 
-def _verify_signer(
-    chain: CertificateChain, *, root_crl: Crl, root_key: bytes, now: datetime, name: str
-) -> None:
-    _verify_chain(chain, root_key=root_key, now=now, name=name)
-    leaf = chain.leaf
+def _check_signer(leaf: Certificate, root_crl: Crl, *, name: str) -> None:
     if TCB_SIGNING_NAME not in leaf.common_name:
         raise VerificationError(f"{name}: signer is called {leaf.common_name!r}, not {TCB_SIGNING_NAME}")
     if not leaf.rights.signs_documents:
@@ -160,22 +202,24 @@ def _verify_signer(
     _check_serial(leaf, root_crl, name)
 
 
-def _verify_chain(chain: CertificateChain, *, root_key: bytes, now: datetime, name: str) -> None:
+def _verify_chain(
+    chain: CertificateChain, *, root_key: bytes, now: datetime, name: str, memo: Memo | None
+) -> None:
     # Compared with the root of the quote's own chain: documents of another root say nothing about it.
     if not hmac.compare_digest(chain.root.public_key, root_key):
         raise VerificationError(f"{name}: ends in another root key than the quote's certificates")
-    verify_chain(chain, now=now, name=name, stale=CollateralError)
+    verify_chain(chain, now=now, name=name, stale=CollateralError, memo=memo)
 
 
-def _chain(pem: str, name: str) -> CertificateChain:
-    return parse_chain(pem.encode("ascii"), length=2, name=name)
+def _chain(pem: str, name: str, memo: Memo) -> CertificateChain:
+    return parse_chain(pem.encode("ascii"), length=2, name=name, memo=memo)
 
 
-def _document(text: str, signature: str, chain: str, name: str) -> SignedDocument:
+def _document(text: str, signature: str, chain: str, name: str, memo: Memo) -> SignedDocument:
     return SignedDocument(
         raw=text.encode("ascii"),
         signature=parse_hex(signature, size=RAW_SIGNATURE_BYTES, field=f"{name} signature"),
-        chain=_chain(chain, f"{name} issuer chain"),
+        chain=_chain(chain, f"{name} issuer chain", memo),
     )
 
 

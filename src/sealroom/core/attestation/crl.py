@@ -12,6 +12,7 @@ from datetime import datetime
 from sealroom.core.attestation import der
 from sealroom.core.attestation.certificates import Certificate, read_algorithm
 from sealroom.core.attestation.der import DerReader
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.signatures import verify_der_signature
 from sealroom.core.errors import CollateralError, MalformedError, VerificationError
 
@@ -69,7 +70,7 @@ def parse_crl(raw: bytes, *, name: str) -> Crl:
     )
 
 
-def verify_crl(crl: Crl, *, signer: Certificate, now: datetime, name: str) -> Crl:
+def verify_crl(crl: Crl, *, signer: Certificate, now: datetime, name: str, memo: Memo | None = None) -> Crl:
     """Verify that `signer` issued `crl` and that it is the list of `now`; return it.
 
     1. Issuer name. 2. The signer may sign lists. 3. Signature over the bytes received. 4. Dates, else
@@ -79,7 +80,7 @@ def verify_crl(crl: Crl, *, signer: Certificate, now: datetime, name: str) -> Cr
         raise VerificationError(f"{name}: issuer is not {signer.common_name!r}")
     if not signer.rights.signs_crls:
         raise VerificationError(f"{name}: {signer.common_name!r} may not sign revocation lists")
-    verify_der_signature(signer.public_key, message=crl.tbs, signature=crl.signature, name=name)
+    verify_der_signature(signer.public_key, message=crl.tbs, signature=crl.signature, name=name, memo=memo)
     check_fresh(crl.this_update, crl.next_update, now=now, name=name)
     return crl
 

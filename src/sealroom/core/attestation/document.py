@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sealroom.core.attestation.chain import CertificateChain
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.signatures import verify_raw_signature
 from sealroom.core.attestation.tcb_status import TcbStatus, parse_tcb_status
 from sealroom.core.errors import MalformedError
@@ -62,10 +63,14 @@ class IsvLevel:
     judgement: Judgement
 
 
-def open_document(document: SignedDocument, *, name: str) -> JsonObject:
+def open_document(document: SignedDocument, *, name: str, memo: Memo | None = None) -> JsonObject:
     """Verify the signature over `document` by its chain's leaf, then read it as a JSON object."""
     verify_raw_signature(
-        document.chain.leaf.public_key, message=document.raw, signature=document.signature, name=name
+        document.chain.leaf.public_key,
+        message=document.raw,
+        signature=document.signature,
+        name=name,
+        memo=memo,
     )
     value = strict_json.decode_json(document.raw, field=name, max_bytes=MAX_DOCUMENT_BYTES)
     if not isinstance(value, dict):

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from sealroom.core.attestation.certificates import Certificate
 from sealroom.core.attestation.chain import CertificateChain, parse_chain, verify_chain
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.pck_extension import SGX_EXTENSION, PckExtension, parse_pck_extension
 from sealroom.core.attestation.quote import CertificationData, CertificationKind
 from sealroom.core.attestation.roots import Provenance, provenance_of
@@ -40,7 +41,7 @@ class VerifiedPck:
     verified_at: datetime
 
 
-def parse_pck_certificates(certification: CertificationData) -> CertificateChain:
+def parse_pck_certificates(certification: CertificationData, *, memo: Memo | None = None) -> CertificateChain:
     """Read the PCK chain that a quote carries, ordered leaf, CA, root.
 
     Raises `CollateralError` for certification data that only names the platform: its certificate would
@@ -50,22 +51,22 @@ def parse_pck_certificates(certification: CertificationData) -> CertificateChain
         raise CollateralError(
             f"certification data type {certification.kind.value}: the PCK chain must be fetched"
         )
-    return parse_pck_chain(certification.raw.removesuffix(b"\0"))
+    return parse_pck_chain(certification.raw.removesuffix(b"\0"), memo=memo)
 
 
-def parse_pck_chain(pem: bytes) -> CertificateChain:
+def parse_pck_chain(pem: bytes, *, memo: Memo | None = None) -> CertificateChain:
     """Read a PCK chain that came by other ways than the quote; exactly leaf, CA and root in any order."""
-    return parse_chain(pem, length=3, name="pck chain")
+    return parse_chain(pem, length=3, name="pck chain", memo=memo)
 
 
-def verify_pck_chain(chain: CertificateChain, *, now: datetime) -> VerifiedPck:
+def verify_pck_chain(chain: CertificateChain, *, now: datetime, memo: Memo | None = None) -> VerifiedPck:
     """Verify a PCK chain at `now` and read the platform out of its leaf.
 
     1. Links, rights and dates (`verify_chain`). 2. The names are those of a PCK chain. 3. The leaf signs
     no certificates. 4. The SGX extension parses, from bytes that are signed by now. 5. Provenance by the
     root key.
     """
-    verify_chain(chain, now=now, name="pck chain")
+    verify_chain(chain, now=now, name="pck chain", memo=memo)
     leaf, ca, root = chain.certificates
     issuer = _pck_ca(ca)
     if LEAF_NAME not in leaf.common_name:

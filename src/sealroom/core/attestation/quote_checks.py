@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.pck import VerifiedPck
 from sealroom.core.attestation.quote import Quote
 from sealroom.core.attestation.reports import SgxReport, TdReport
@@ -43,16 +44,16 @@ class AttributeRule:
                 raise ValueError(f"{name}: demands bits that its mask leaves out")
 
 
-def verify_quote_signatures(quote: Quote, pck: VerifiedPck) -> VerifiedQuote:
+def verify_quote_signatures(quote: Quote, pck: VerifiedPck, *, memo: Memo | None = None) -> VerifiedQuote:
     """Verify that the platform in `pck` vouches for `quote`.
 
     1. The QE vendor id belongs to the chain's provenance. 2. The PCK key signed the QE report. 3. The QE
     report binds the attestation key. 4. The attestation key signed header and body.
     """
     check_vendor(quote, pck)
-    verify_qe_report_signature(quote, pck)
+    verify_qe_report_signature(quote, pck, memo=memo)
     check_attestation_key(quote)
-    verify_isv_signature(quote)
+    verify_isv_signature(quote, memo=memo)
     return VerifiedQuote(quote=quote, pck=pck)
 
 
@@ -66,13 +67,14 @@ def check_vendor(quote: Quote, pck: VerifiedPck) -> None:
         )
 
 
-def verify_qe_report_signature(quote: Quote, pck: VerifiedPck) -> None:
+def verify_qe_report_signature(quote: Quote, pck: VerifiedPck, *, memo: Memo | None = None) -> None:
     """Verify that the PCK key signed the QE report, over the 384 bytes received."""
     verify_raw_signature(
         pck.leaf.public_key,
         message=quote.qe_report.raw,
         signature=quote.qe_report_signature,
         name="qe report",
+        memo=memo,
     )
 
 
@@ -83,13 +85,14 @@ def check_attestation_key(quote: Quote) -> None:
         raise VerificationError("attestation key: not the one that the qe report binds")
 
 
-def verify_isv_signature(quote: Quote) -> None:
+def verify_isv_signature(quote: Quote, *, memo: Memo | None = None) -> None:
     """Verify that the attestation key signed header and body, over the bytes received."""
     verify_raw_signature(
         b"\x04" + quote.attestation_key,
         message=quote.signed,
         signature=quote.isv_signature,
         name="isv report",
+        memo=memo,
     )
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.errors import MalformedError, VerificationError
 
 RAW_SIGNATURE_BYTES = 64
@@ -30,19 +31,30 @@ def parse_point(raw: bytes, *, name: str) -> ec.EllipticCurvePublicKey:
         raise MalformedError(f"{name}: not a point of P-256") from exc
 
 
-def verify_der_signature(point: bytes, *, message: bytes, signature: bytes, name: str) -> None:
-    """Verify a DER `signature` over `message` by the key `point`; `name` says whose in the error."""
+def verify_der_signature(
+    point: bytes, *, message: bytes, signature: bytes, name: str, memo: Memo | None = None
+) -> None:
+    """Verify a DER `signature` over `message` by the key `point`; `name` says whose in the error.
+
+    With a `memo`, the same signature over the same bytes by the same key is verified once.
+    """
+    if memo is not None and memo.has_verified(point, message, signature):
+        return
     key = parse_point(point, name=f"key of {name}")
     try:
         key.verify(signature, message, _ECDSA)
     except InvalidSignature as exc:
         raise VerificationError(f"{name}: signature does not verify") from exc
+    if memo is not None:
+        memo.note_verified(point, message, signature)
 
 
-def verify_raw_signature(point: bytes, *, message: bytes, signature: bytes, name: str) -> None:
+def verify_raw_signature(
+    point: bytes, *, message: bytes, signature: bytes, name: str, memo: Memo | None = None
+) -> None:
     """Verify a `signature` of the form r || s over `message` by the key `point`."""
     if len(signature) != RAW_SIGNATURE_BYTES:
         raise MalformedError(f"{name}: signature of {len(signature)} bytes, not {RAW_SIGNATURE_BYTES}")
     r = int.from_bytes(signature[:32], "big")
     s = int.from_bytes(signature[32:], "big")
-    verify_der_signature(point, message=message, signature=encode_dss_signature(r, s), name=name)
+    verify_der_signature(point, message=message, signature=encode_dss_signature(r, s), name=name, memo=memo)

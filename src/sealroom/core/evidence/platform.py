@@ -12,14 +12,16 @@ from sealroom.core.attestation.collateral import (
     Collateral,
     VerifiedCollateral,
     check_not_revoked,
+    check_reusable,
+    gather_collateral,
     parse_collateral,
-    verify_collateral,
     verify_pck_crl,
     verify_qe_identity,
     verify_root_crl,
     verify_tcb_info,
 )
 from sealroom.core.attestation.document import Issued
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.pck import VerifiedPck
 from sealroom.core.attestation.quote_checks import VerifiedQuote
 from sealroom.core.attestation.tcb import TcbVerdict, check_platform, check_qe_identity, match_tcb
@@ -29,9 +31,18 @@ from sealroom.core.evidence.policy import Policy, Word
 from sealroom.core.evidence.record import Record
 from sealroom.core.wire.bundle import RawCollateral
 
+GivenCollateral = bytes | RawCollateral | VerifiedCollateral | None
+"""The nine members as a file or read, documents that were verified before, or nothing."""
+
 
 def appraise_platform(
-    record: Record, verified: VerifiedQuote, raw: RawCollateral | None, *, policy: Policy, now: datetime
+    record: Record,
+    verified: VerifiedQuote,
+    given: GivenCollateral,
+    *,
+    policy: Policy,
+    now: datetime,
+    memo: Memo,
 ) -> TcbVerdict | None:
     """Record the checks 2.1 to 2.14; return Intel's judgement of the platform, whoever may accept it.
 
@@ -40,11 +51,11 @@ def appraise_platform(
     platform has a listed level. 10. to 14. The policy accepts status, advisories, evaluation number, age and
     machine.
     """
-    collateral = record.check("platform.collateral", lambda: _collateral(raw), "at hand")
     _appraise_known(record, verified.pck, policy)
-    if collateral is None:
-        return None
-    believed = _appraise_documents(record, verified.pck, collateral, now)
+    if isinstance(given, VerifiedCollateral):
+        believed = _appraise_reused(record, verified.pck, given, now)
+    else:
+        believed = _appraise_received(record, verified.pck, given, now=now, memo=memo)
     if believed is None:
         return None
     judgement = _appraise_level(record, verified, believed)
@@ -54,41 +65,71 @@ def appraise_platform(
     return judgement
 
 
-def _collateral(raw: RawCollateral | None) -> Collateral:
-    if raw is None:
+def _collateral(given: bytes | RawCollateral | None, memo: Memo) -> Collateral:
+    if given is None:
         raise CollateralError("collateral: none was given")
-    return parse_collateral(raw)
+    raw = RawCollateral.from_json(given) if isinstance(given, bytes) else given
+    return parse_collateral(raw, memo=memo)
 
 
-def _appraise_documents(
-    record: Record, pck: VerifiedPck, collateral: Collateral, now: datetime
+def _appraise_reused(
+    record: Record, pck: VerifiedPck, believed: VerifiedCollateral, now: datetime
 ) -> VerifiedCollateral | None:
+    """Record 2.1 to 2.5 for documents that were verified before: under this root, and not only then."""
+    record.rule("platform.collateral", lambda: check_reusable(believed, pck, now), "verified before")
+    if not record.passed("platform.collateral"):
+        return None
+    known = f"verified at {believed.verified_at:%Y-%m-%d %H:%M}, valid until {believed.valid_until:%Y-%m-%d}"
+    for name in ("root-crl", "pck-crl", "tcb-info", "qe-identity"):
+        record.rule(f"platform.{name}", lambda: None, known)
+    return believed
+
+
+def _appraise_received(
+    record: Record,
+    pck: VerifiedPck,
+    given: bytes | RawCollateral | None,
+    *,
+    now: datetime,
+    memo: Memo,
+) -> VerifiedCollateral | None:
+    collateral = record.check("platform.collateral", lambda: _collateral(given, memo), "at hand")
+    if collateral is None:
+        return None
     root_key = pck.root_key
     root_crl = record.check(
         "platform.root-crl",
-        lambda: verify_root_crl(collateral, root_key=root_key, now=now),
+        lambda: verify_root_crl(collateral, root_key=root_key, now=now, memo=memo),
         lambda crl: f"valid until {crl.next_update:%Y-%m-%d}, {len(crl.revoked)} revoked",
     )
     if root_crl is None:
         return None
     pck_crl = record.check(
         "platform.pck-crl",
-        lambda: verify_pck_crl(collateral, root_crl=root_crl, root_key=root_key, now=now),
+        lambda: verify_pck_crl(collateral, root_crl=root_crl, root_key=root_key, now=now, memo=memo),
         lambda crl: f"valid until {crl.next_update:%Y-%m-%d}, {len(crl.revoked)} revoked",
     )
     tcb_info = record.check(
         "platform.tcb-info",
-        lambda: verify_tcb_info(collateral, root_crl=root_crl, root_key=root_key, now=now),
+        lambda: verify_tcb_info(collateral, root_crl=root_crl, root_key=root_key, now=now, memo=memo),
         lambda document: _issued(document.issued),
     )
     qe_identity = record.check(
         "platform.qe-identity",
-        lambda: verify_qe_identity(collateral, root_crl=root_crl, root_key=root_key, now=now),
+        lambda: verify_qe_identity(collateral, root_crl=root_crl, root_key=root_key, now=now, memo=memo),
         lambda document: _issued(document.issued),
     )
     if pck_crl is None or tcb_info is None or qe_identity is None:
         return None
-    return verify_collateral(collateral, root_key=root_key, now=now)
+    return gather_collateral(
+        collateral,
+        root_key=root_key,
+        now=now,
+        root_crl=root_crl,
+        pck_crl=pck_crl,
+        tcb_info=tcb_info,
+        qe_identity=qe_identity,
+    )
 
 
 def _issued(issued: Issued) -> str:

@@ -59,7 +59,9 @@ class Policy:
     """The whole of what is asked; every member is required.
 
     In a computation the recomputed MRENCLAVE is demanded whatever `measurement` says: a list of MRENCLAVEs
-    narrows it further. `advisories` are those that a participant accepts. `platforms` are PPIDs.
+    narrows it further. `advisories` are those that a participant accepts. `platforms` are PPIDs. The last
+    three say what a quote that stands alone may have: zeros after it, no SEPT_VE_DISABLE in a TD, fields
+    that the host chose. The evidence of a computation never has these, whatever stands here.
     """
 
     name: str
@@ -75,6 +77,9 @@ class Policy:
     logs: frozenset[LogRelease] | Word
     max_deliveries: int
     allow_legacy_delivery: bool
+    accept_zero_padding: bool
+    accept_td_without_sept_ve_disable: bool
+    accept_host_chosen_fields: bool
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -118,7 +123,7 @@ class Policy:
             logs=_word(document["logs"])
             or frozenset(LogRelease(c) for c in as_choices(document["logs"], _LOGS, "logs")),
             max_deliveries=as_number(document["max_deliveries"], "max_deliveries", maximum=1_000_000),
-            allow_legacy_delivery=as_boolean(document["allow_legacy_delivery"], "allow_legacy_delivery"),
+            **{name: as_boolean(document[name], name) for name in _SWITCHES},
         )
 
 
@@ -130,6 +135,12 @@ _WORDS = {
     "require_pinned": {Word.NONE},
     "logs": {Word.ANY},
 }
+_SWITCHES = (
+    "allow_legacy_delivery",
+    "accept_zero_padding",
+    "accept_td_without_sept_ve_disable",
+    "accept_host_chosen_fields",
+)
 _TEES = {"sgx": TeeType.SGX, "tdx": TeeType.TDX}
 _STATUSES = tuple(status.value for status in TcbStatus if status is not TcbStatus.REVOKED)
 _ROLES = tuple(role.value for role in Role)
@@ -172,16 +183,17 @@ def _advisories(value: object) -> frozenset[str]:
     return names
 
 
-def _hex_set(value: object, name: str, size: int) -> frozenset[bytes]:
-    return frozenset(as_hex(text, name, size=size) for text in as_texts(value, name))
+def _hex_set(value: object, name: str, *sizes: int) -> frozenset[bytes]:
+    return frozenset(as_hex(text, name, sizes=sizes) for text in as_texts(value, name))
 
 
 def _measurement(value: object) -> frozenset[bytes] | SignerRule:
     if isinstance(value, list):
-        return _hex_set(value, "measurement", 32)
+        # MRENCLAVE has 32 bytes, the MRTD of a TD 48.
+        return _hex_set(value, "measurement", 32, 48)
     table = as_table(value, ("mrsigner", "product", "min_svn"), "measurement")
     return SignerRule(
-        mrsigner=as_hex(table["mrsigner"], "mrsigner", size=32),
+        mrsigner=as_hex(table["mrsigner"], "mrsigner", sizes=(32,)),
         product=as_number(table["product"], "product", maximum=0xFFFF),
         min_svn=as_number(table["min_svn"], "min_svn", maximum=0xFFFF),
     )

@@ -48,11 +48,13 @@ def as_boolean(value: object, name: str) -> bool:
     return value
 
 
-def as_hex(value: object, name: str, *, size: int) -> bytes:
-    """Return `size` bytes written in lower-case hexadecimal."""
+def as_hex(value: object, name: str, *, sizes: Collection[int]) -> bytes:
+    """Return bytes, as many as one of `sizes`, written in lower-case hexadecimal."""
     text = as_text(value, name)
-    if len(text) != 2 * size or _HEX.fullmatch(text) is None:
-        raise MalformedError(f"policy {name}: expected {2 * size} lower-case hex digits")
+    if len(text) not in [2 * size for size in sizes] or _HEX.fullmatch(text) is None:
+        raise MalformedError(
+            f"policy {name}: expected {' or '.join(str(2 * size) for size in sizes)} lower-case hex digits"
+        )
     return bytes.fromhex(text)
 
 

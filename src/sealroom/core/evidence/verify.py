@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.tcb import TcbVerdict
 from sealroom.core.evidence.closed import appraise_enclave
 from sealroom.core.evidence.code import appraise_code, appraise_keys
 from sealroom.core.evidence.contract import appraise_contract
 from sealroom.core.evidence.expectations import Expectations
-from sealroom.core.evidence.genuine import appraise_quote
+from sealroom.core.evidence.genuine import appraise_genuineness
 from sealroom.core.evidence.measured import appraise_measurement
 from sealroom.core.evidence.platform import appraise_platform
 from sealroom.core.evidence.policy import Policy
@@ -149,9 +150,12 @@ def _appraise(
     bundle = EvidenceBundle.from_bytes(raw_bundle)
     record = Record()
     tcb, report, arguments, box_pk = None, None, None, None
-    verified = appraise_quote(record, bundle.quote, roots=roots, now=now)
+    memo = Memo()
+    verified = appraise_genuineness(
+        record, bundle.quote, roots=roots, now=now, memo=memo, accept_zero_padding=False
+    )
     if verified is not None:
-        tcb = appraise_platform(record, verified, bundle.collateral, policy=policy, now=now)
+        tcb = appraise_platform(record, verified, bundle.collateral, policy=policy, now=now, memo=memo)
         report = appraise_enclave(record, verified, policy)
     if verified is not None and report is not None:
         box_pk = appraise_keys(record, bundle, report=report)
