@@ -1,1 +1,0 @@
-"""The published client's cryptographic forms, and nothing else."""
