@@ -46,10 +46,12 @@ def send(invocation: Invocation, computation: UUID, folder: Path) -> None:
 def show(invocation: Invocation, computation: UUID) -> None:
     """Show the readable code: the list that its provider signed, run.py and requirements.txt.
 
-    Whether an enclave measured just this list is told by `sealroom evidence verify`.
+    It is noted that you looked at it: from then on an enclave with another program fails your verdict.
     """
     with open_client(invocation, computation) as client, invocation.console.transfers() as progress:
-        reviewed = Member(client, computation).code(progress=progress)
+        member = Member(client, computation)
+        reviewed = member.code(progress=progress)
+        member.note_reviewed(reviewed)
     code = reviewed.code
     clear = {
         path: text
@@ -62,7 +64,12 @@ def show(invocation: Invocation, computation: UUID) -> None:
         "signer_pinned": reviewed.signer_pinned,
         "clear": {path: text.decode("utf-8", "replace") for path, text in clear.items()},
     }
-    invocation.console.result(document, lambda: _print_review(invocation, reviewed, clear))
+
+    def render() -> None:
+        _print_review(invocation, reviewed, clear)
+        invocation.console.next_step(f"sealroom evidence verify {computation} --policy POLICY")
+
+    invocation.console.result(document, render)
 
 
 def _print_review(invocation: Invocation, reviewed: ReviewedCode, clear: dict[str, bytes]) -> None:

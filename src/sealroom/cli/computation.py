@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from sealroom.cli.account import server_address
+from sealroom.cli.addresses import server_address, server_options
 from sealroom.cli.options import OUTPUT_FILE, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.status import computation_document, print_computation
@@ -28,8 +28,7 @@ def command() -> None:
 
 
 @command.command("create")
-@click.option("--server", required=True, help="The server's address, https://HOST[:PORT].")
-@click.option("--server-cert", help="SHA-256 of the server's certificate, 64 hexadecimal digits.")
+@server_options
 @click.option("--name", required=True, help="A name for people to recognise it by.")
 @click.option("--code-provider", required=True, metavar="EMAIL", help="Who brings the program.")
 @click.option(
@@ -71,15 +70,14 @@ def command() -> None:
 )
 @command_options
 def create(
-    invocation: Invocation, /, server: str, server_cert: str | None, invitation: Path, **choices: object
+    invocation: Invocation, /, server: str, server_cert: bytes | None, invitation: Path, **choices: object
 ) -> None:
     """Create a computation and its invitation.
 
     The invitation holds three words that only the participants may know. Hand it to them by another channel
     than the server: a call, a message, a meeting. Every choice here is measured into the enclave.
     """
-    if invitation.exists():
-        raise click.BadParameter(f"{invitation} exists already", param_hint="--invitation")
+    _check_new_file(invitation)
     draft = _draft(choices)
     address = server_address(server, server_cert)
     with Client(home=invocation.open_home(), server=address, identity=invocation.signing_key) as client:
@@ -89,27 +87,29 @@ def create(
         found = owner.status()
 
     def render() -> None:
+        click.echo(f"invitation written to {invitation}: hand it on, by any channel but the server")
         print_computation(invocation, found)
-        click.echo(f"invitation written to {invitation}")
 
     document = computation_document(found) | {"invitation_file": str(invitation)}
     invocation.console.result(document, render)
 
 
 @command.command("list")
-@click.option("--server", required=True, help="The server's address, https://HOST[:PORT].")
-@click.option("--server-cert", help="SHA-256 of the server's certificate, 64 hexadecimal digits.")
+@server_options
 @command_options
-def list_computations(invocation: Invocation, server: str, server_cert: str | None) -> None:
+def list_computations(invocation: Invocation, server: str, server_cert: bytes | None) -> None:
     """List the computations that your account has a part in."""
     with Client(home=invocation.open_home(), server=server_address(server, server_cert)) as client:
+        client.account  # noqa: B018 - raises where there is none, before the server is asked
         found = client.computations()
     rows = [
         (str(c.computation), c.name, c.state.value, ", ".join(r.value for r in c.my_roles)) for c in found
     ]
     invocation.console.result(
         {"computations": [computation_document(computation) for computation in found]},
-        lambda: invocation.console.table(("computation", "name", "state", "my roles"), rows),
+        lambda: invocation.console.table(
+            ("computation", "name", "state", "my roles"), rows, empty="you have no part in any computation"
+        ),
     )
 
 
@@ -149,6 +149,14 @@ def withdraw(invocation: Invocation, computation: UUID, reason: str) -> None:
     """Leave COMPUTATION for good (any participant); it cannot go on without you."""
     with open_client(invocation, computation) as client:
         _show(invocation, KeyHolder(client, computation).withdraw(reason))
+
+
+def _check_new_file(path: Path) -> None:
+    """Fail before the server is asked: an invitation that cannot be written would be made for nothing."""
+    if path.exists():
+        raise click.BadParameter(f"{path} exists already", param_hint="--invitation")
+    if not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"{path.parent} is not a folder that is there", param_hint="--invitation")
 
 
 def _draft(choices: dict[str, object]) -> ComputationDraft:

@@ -49,16 +49,17 @@ class Console:
         """Make `text` of somebody else safe to print."""
         return visible(text)
 
-    def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None
-    ) -> None:
-        """Print rows of cells, every cell shown literally."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "none") -> None:
+        """Print rows of cells, every cell shown literally; the sentence `empty` where there is no row."""
+        if not rows:
+            click.echo(empty)
+            return
         from rich.box import SIMPLE_HEAD
         from rich.console import Console as RichConsole
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+        table = Table(box=SIMPLE_HEAD)
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.options import Invocation, command_options
 from sealroom.client.contacts import Contact, Contacts
 from sealroom.core.errors import MalformedError
@@ -27,7 +28,10 @@ def command() -> None:
 @click.option("--replace", is_flag=True, help="Pin another key to an address that is pinned already.")
 @command_options
 def add(invocation: Invocation, email: str, public_key: str, replace: bool) -> None:
-    """Pin PUBLIC_KEY (64 hexadecimal digits, as keygen prints it) to EMAIL."""
+    """Pin PUBLIC_KEY (64 hexadecimal digits, as keygen prints it) to EMAIL.
+
+    Compare the fingerprint that this prints with the person, by a call or a meeting.
+    """
     key = _parse_key(public_key)
     contact = Contacts(invocation.open_home()).pin(email, key, now=datetime.now(UTC), replace=replace)
     invocation.console.result(
@@ -43,7 +47,9 @@ def list_contacts(invocation: Invocation) -> None:
     rows = [(c.email, "pinned" if c.pinned else "seen before", c.fingerprint) for c in contacts]
     invocation.console.result(
         {"contacts": [_document(contact) for contact in contacts]},
-        lambda: invocation.console.table(("e-mail", "known how", "fingerprint"), rows),
+        lambda: invocation.console.table(
+            ("e-mail", "known how", "fingerprint"), rows, empty="this home knows nobody yet"
+        ),
     )
 
 
@@ -52,7 +58,10 @@ def list_contacts(invocation: Invocation) -> None:
 @command_options
 def remove(invocation: Invocation, email: str) -> None:
     """Forget EMAIL and its key."""
-    Contacts(invocation.open_home()).remove(email)
+    contacts = Contacts(invocation.open_home())
+    if contacts.find(email) is None:
+        raise CommandError(f"contact {email}: not in the contacts file", code="unknown_contact")
+    contacts.remove(email)
     invocation.console.result(
         {"removed": email}, lambda: click.echo(f"removed {invocation.console.foreign(email)}")
     )
@@ -62,7 +71,7 @@ def _parse_key(text: str) -> bytes:
     try:
         key = bytes.fromhex(text)
     except ValueError as error:
-        raise MalformedError("public key: expected 64 hexadecimal digits") from error
+        raise MalformedError("public key: got other characters, expected 64 hexadecimal digits") from error
     if len(text) != KEY_HEX_DIGITS:
         raise MalformedError(f"public key: got {len(text)} characters, expected {KEY_HEX_DIGITS}")
     return key

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from uuid import UUID
 
 import click
 
+from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.options import Invocation
-from sealroom.cli.verdicts import print_verdict, verdict_exit_code
+from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.delivering import DeliveryAnswer
 from sealroom.client.delivery_journal import Consent
 from sealroom.client.member import KeyHolder, Member
@@ -16,6 +18,8 @@ from sealroom.client.roles import key_holder
 from sealroom.client.session import Client
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.verdict import Verdict
+from sealroom.core.wire.arguments import parse_arguments
+from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.participants import Role
 
@@ -37,6 +41,38 @@ class Delivered:
     verdict: Verdict
     answers: dict[Role, DeliveryAnswer]
 
+    def exit_code(self, *, accept_simulated: bool) -> ExitCode:
+        """Return what the shell is told."""
+        if not self.answers:
+            # A verdict that allows it, and a person who said no, is a refusal, too.
+            refused = verdict_exit_code(self.verdict, accept_simulated=accept_simulated)
+            return refused if refused is not ExitCode.DONE else ExitCode.REFUSED
+        admitted = all(answer.admitted is not False for answer in self.answers.values())
+        return ExitCode.DONE if admitted else ExitCode.REFUSED
+
+    def show(self, invocation: Invocation, computation: UUID) -> None:
+        """Print the answers, or that nothing was delivered; with --json, the verdict, too."""
+        answers = {role.value: answer.text for role, answer in self.answers.items()}
+        following = f"sealroom status {computation}"
+        if not answers:
+            following = f'sealroom key refuse {computation} --reason "..." tells the others why'
+            if self.verdict.passed_but_simulated:
+                following = f"--insecure-accept-simulated, if a simulation is what you want; or {following}"
+
+        def render() -> None:
+            for role, answer in answers.items():
+                click.echo(f"{role}: {answer}")
+            if not answers:
+                click.echo("nothing was delivered")
+            invocation.console.next_step(following)
+
+        document: dict[str, object] = {
+            "verdict": verdict_document(self.verdict, of="evidence"),
+            "deliveries": answers,
+            "next": following,
+        }
+        invocation.console.result(document, render)
+
 
 def verify_and_deliver(
     invocation: Invocation, client: Client, computation: UUID, choice: Choice, roles: tuple[Role, ...]
@@ -46,9 +82,10 @@ def verify_and_deliver(
     verdict = assessment.verdict
     if not invocation.console.as_json:
         print_verdict(verdict, invocation.console)
-    if verdict_exit_code(verdict, accept_simulated=choice.accept_simulated) or not _agreed(
-        invocation, choice
-    ):
+    if verdict_exit_code(verdict, accept_simulated=choice.accept_simulated) is not ExitCode.DONE:
+        return Delivered(verdict=verdict, answers={})
+    _say_whose_code(invocation, client, assessment.bundle)
+    if not _agreed(invocation, choice, roles):
         return Delivered(verdict=verdict, answers={})
     answers = {}
     for role in roles:
@@ -68,9 +105,29 @@ def _verified(holder: KeyHolder, choice: Choice, bundle: bytes) -> VerifiedEncla
     return holder.verify(choice.policy, bundle=bundle)
 
 
-def _agreed(invocation: Invocation, choice: Choice) -> bool:
+def _say_whose_code(invocation: Invocation, client: Client, raw_bundle: bytes) -> None:
+    """Say whose program would see the data. The verdict holds: the bundle is what the enclave measured."""
+    bundle = EvidenceBundle.from_bytes(raw_bundle)
+    arguments = parse_arguments(bundle.arguments)
+    provider = arguments.in_role(Role.CODE_PROVIDER)[0]
+    known = client.contacts.find(provider.email)
+    how = "pinned by you" if known is not None and known.pinned else "not pinned by you"
+    lines = bundle.entry_point.count(b"\n") + (not bundle.entry_point.endswith(b"\n"))
+    say = invocation.console.say
+    others = len(bundle.code_list.files) - 1
+    say(f"run.py, {lines} lines, and {others} other files run inside and see all data")
+    say(f"signed by {provider.email}, key {provider.public_key.hex()} ({how})")
+    say(f"read it before you answer: sealroom code show {arguments.computation}")
+
+
+def _agreed(invocation: Invocation, choice: Choice, roles: tuple[Role, ...]) -> bool:
     if choice.yes:
         return True
     if invocation.console.as_json:
         raise click.UsageError("--json cannot ask: give --yes to deliver when the verdict allows it")
-    return click.confirm("Deliver your key to this enclave?", default=False)
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "there is no terminal to ask at: give --yes to deliver when the verdict allows it"
+        )
+    as_whom = " and ".join(role.value for role in roles)
+    return click.confirm(f"Deliver your key as {as_whom} to this enclave?", default=False)

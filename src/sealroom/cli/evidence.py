@@ -14,9 +14,9 @@ import click
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli.console import read_file
-from sealroom.cli.options import OUTPUT_FILE, Invocation, UuidType, command_options
+from sealroom.cli.options import OUTPUT_FILE, Invocation, TargetType, command_options
 from sealroom.cli.sessions import open_client
-from sealroom.cli.verdicts import print_verdict, verdict_exit_code
+from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder, UnknownComputationError
 from sealroom.client.verification import ROOTS, expectations
@@ -55,18 +55,17 @@ class MomentType(click.ParamType[datetime]):
         return moment
 
 
+POLICY_HELP = "What you accept: strict, up-to-date, insecure-any-status, or a TOML file. There is no default."
+
+
 @click.group("evidence")
 def command() -> None:
     """Show and verify what an enclave proves about itself."""
 
 
 @command.command("verify")
-@click.argument("target")
-@click.option(
-    "--policy",
-    required=True,
-    help="What you accept: strict, up-to-date, insecure-any-status, or a TOML file. There is no default.",
-)
+@click.argument("target", type=TargetType())
+@click.option("--policy", required=True, help=POLICY_HELP)
 @click.option(
     "--at", type=MomentType(), help="Judge as of this time, ISO 8601; such a verdict is not delivered to."
 )
@@ -77,7 +76,11 @@ def command() -> None:
 )
 @command_options
 def verify(
-    invocation: Invocation, target: str, policy: str, at: datetime | None, insecure_accept_simulated: bool
+    invocation: Invocation,
+    target: UUID | Path,
+    policy: str,
+    at: datetime | None,
+    insecure_accept_simulated: bool,
 ) -> int:
     """Verify TARGET: a computation's UUID, or an evidence bundle in a file, off line.
 
@@ -88,15 +91,24 @@ def verify(
     chosen = load_policy(policy)
     with open_evidence(invocation, target) as evidence:
         verdict = judge(evidence, chosen, at or datetime.now(UTC))
-    return show_verdict(invocation, verdict, accept_simulated=insecure_accept_simulated)
+
+    def render() -> None:
+        print_verdict(verdict, invocation.console)
+        if verdict.accepted and isinstance(target, UUID):
+            invocation.console.next_step(f"sealroom key deliver {target} --policy {policy}")
+        elif verdict.passed_but_simulated and not insecure_accept_simulated:
+            invocation.console.next_step("--insecure-accept-simulated, if a simulation is what you want")
+
+    invocation.console.result(verdict_document(verdict, of="evidence"), render)
+    return verdict_exit_code(verdict, accept_simulated=insecure_accept_simulated)
 
 
 @command.command("show")
-@click.argument("target")
+@click.argument("target", type=TargetType())
 @click.option("--save", type=OUTPUT_FILE, help="Write the bundle to this file.")
 @click.option("--save-arguments", type=OUTPUT_FILE, help="Write the measured arguments to this file.")
 @command_options
-def show(invocation: Invocation, target: str, save: Path | None, save_arguments: Path | None) -> None:
+def show(invocation: Invocation, target: UUID | Path, save: Path | None, save_arguments: Path | None) -> None:
     """Show what TARGET, a computation's UUID or a bundle in a file, says about itself, not verified."""
     with open_evidence(invocation, target) as evidence:
         bundle = EvidenceBundle.from_bytes(evidence.raw)
@@ -113,17 +125,15 @@ def show(invocation: Invocation, target: str, save: Path | None, save_arguments:
 
 
 @contextmanager
-def open_evidence(invocation: Invocation, target: str) -> Iterator[Evidence]:
+def open_evidence(invocation: Invocation, target: UUID | Path) -> Iterator[Evidence]:
     """Fetch the evidence of a computation, or read it from a file."""
-    path = Path(target)
-    if path.exists():
-        raw = read_file(path, max_bytes=MAX_BUNDLE_BYTES)
+    if isinstance(target, Path):
+        raw = read_file(target, max_bytes=MAX_BUNDLE_BYTES)
         yield Evidence(raw=raw, expected=_known_expectations(invocation, raw))
         return
-    computation = UuidType().convert(target, None, None)
-    with open_client(invocation, computation) as client:
-        folder = ComputationFolder(client.home, computation)
-        yield Evidence(raw=client.fetch_evidence(computation), expected=expectations(client, folder))
+    with open_client(invocation, target) as client:
+        folder = ComputationFolder(client.home, target)
+        yield Evidence(raw=client.fetch_evidence(target), expected=expectations(client, folder))
 
 
 def judge(evidence: Evidence, policy: Policy, now: datetime) -> Verdict:
@@ -133,15 +143,6 @@ def judge(evidence: Evidence, policy: Policy, now: datetime) -> Verdict:
     )
 
 
-def show_verdict(invocation: Invocation, verdict: Verdict, *, accept_simulated: bool) -> int:
-    """Print a verdict and return its exit code."""
-    document = verdict.to_value()
-    if not isinstance(document, dict):
-        raise TypeError("a verdict is one JSON object")
-    invocation.console.result(document, lambda: print_verdict(verdict, invocation.console))
-    return verdict_exit_code(verdict, accept_simulated=accept_simulated)
-
-
 def _known_expectations(invocation: Invocation, raw: bytes) -> Expectations | None:
     """Return what this home knows of a bundle's computation; `None` where it never joined it."""
     computation: UUID | None = None
@@ -149,7 +150,9 @@ def _known_expectations(invocation: Invocation, raw: bytes) -> Expectations | No
         computation = parse_arguments(EvidenceBundle.from_bytes(raw).arguments).computation
     if computation is None:
         return None
-    home = invocation.open_home()
+    home = invocation.existing_home()
+    if home is None:
+        return None
     try:
         client = Client.for_computation(computation, home=home)
     except UnknownComputationError:

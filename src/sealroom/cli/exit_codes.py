@@ -1,11 +1,23 @@
-"""What an error means for the shell: one place that maps errors to exit codes, stable codes and hints."""
+"""What an error means for the shell: one place that maps errors to exit codes and stable codes.
+
+What to do next stands in `hints`, by the same codes. The table for people is docs/cli.md.
+"""
 
 from __future__ import annotations
 
 import enum
+import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 
-from sealroom.core.errors import CollateralError, MalformedError, TransportError, VerificationError
+from sealroom.cli.hints import hint_for
+from sealroom.core.errors import (
+    CollateralError,
+    MalformedError,
+    SealroomError,
+    TransportError,
+    VerificationError,
+)
 
 
 class ExitCode(enum.IntEnum):
@@ -17,6 +29,42 @@ class ExitCode(enum.IntEnum):
     COLLATERAL = 3
     TRANSPORT = 4
     USAGE = 64
+    DEFECT = 70
+
+
+EXIT_MEANINGS = {
+    ExitCode.DONE: "done, or accepted",
+    ExitCode.REFUSED: "refused: by a check, by the server for role or state, by the enclave, or by you",
+    ExitCode.MALFORMED: "malformed input, or a file that cannot be read or written",
+    ExitCode.COLLATERAL: "what is needed to verify is stale or missing",
+    ExitCode.TRANSPORT: "the server or the network does not answer, or the server failed",
+    ExitCode.USAGE: "the command was called wrongly",
+    ExitCode.DEFECT: "a defect of sealroom itself",
+}
+
+UNREACHABLE = "unreachable"
+# The server's codes that say something about the bytes it got, and those that are its own failures. Every
+# other code of it is a refusal: of the role, of the state, or of somebody who is not known there.
+_MALFORMED_CODES = frozenset(
+    {
+        "malformed",
+        "too_large",
+        "archive",
+        "entry_missing",
+        "packages_unsupported",
+        "delivery_length",
+    }
+)
+_SERVER_FAULTS = frozenset(
+    {
+        UNREACHABLE,
+        "internal",
+        "method_not_allowed",
+        "range_not_satisfiable",
+        "idempotency_key",
+        "idempotency_key_reused",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,30 +77,99 @@ class Problem:
     hint: str | None
 
 
-def explain(failure: Exception) -> Problem:
-    """Turn `failure` into its exit code, stable code and what to do next."""
+class CommandError(SealroomError):
+    """A command cannot go on, for a reason that is its own; `code` has its row in `hints`."""
+
+    def __init__(self, message: str, *, code: str, exit_code: ExitCode = ExitCode.REFUSED) -> None:
+        super().__init__(message)
+        self.code = code
+        self.exit_code = exit_code
+
+
+def explain(failure: Exception, *, computation: str | None = None) -> Problem:
+    """Turn `failure` into its exit code, stable code and what to do next.
+
+    `computation` is the UUID that the command named, for the next step to name it, too.
+    """
+    exit_code, code = _classify(failure)
     message = str(failure) or type(failure).__name__
-    hint = getattr(failure, "hint", None)
+    if exit_code is ExitCode.DEFECT:
+        # Its words may quote anything; where it happened is what a report needs.
+        message = f"a defect: {type(failure).__name__} at {_place(failure)}"
+    elif isinstance(failure, OSError):
+        message = _file_message(failure)
+    return Problem(
+        exit_code=exit_code, code=code, message=message, hint=hint_for(code, computation=computation)
+    )
+
+
+def _classify(failure: Exception) -> tuple[ExitCode, str]:
     match failure:
+        case CommandError():
+            return failure.exit_code, failure.code
         case MalformedError():
-            return Problem(exit_code=ExitCode.MALFORMED, code="malformed", message=message, hint=hint)
+            return ExitCode.MALFORMED, "malformed"
         case CollateralError():
-            return Problem(exit_code=ExitCode.COLLATERAL, code="collateral", message=message, hint=hint)
+            return ExitCode.COLLATERAL, "collateral"
         case TransportError():
-            code = failure.code or "unreachable"
-            return Problem(
-                exit_code=ExitCode.TRANSPORT, code=code, message=message, hint=hint or HINTS.get(code)
-            )
+            code = failure.code or UNREACHABLE
+            return _server_exit_code(code), code
         case VerificationError():
-            return Problem(exit_code=ExitCode.REFUSED, code="refused", message=message, hint=hint)
-        case OSError():
-            text = f"{failure.strerror or message}: {failure.filename}" if failure.filename else message
-            return Problem(exit_code=ExitCode.MALFORMED, code="file", message=text, hint=hint)
+            return ExitCode.REFUSED, _client_code(failure) or "refused"
+        case SealroomError():
+            return ExitCode.REFUSED, _client_code(failure) or "failed"
+        case OSError() | sqlite3.OperationalError():
+            return ExitCode.MALFORMED, "file"
         case _:
-            return Problem(exit_code=ExitCode.REFUSED, code="failed", message=message, hint=hint)
+            return ExitCode.DEFECT, "defect"
 
 
-# What to do next, by the server's stable codes.
-HINTS = {
-    "unreachable": "check the address, and that `sealroom server` is running there",
-}
+def _server_exit_code(code: str) -> ExitCode:
+    if code in _SERVER_FAULTS:
+        return ExitCode.TRANSPORT
+    return ExitCode.MALFORMED if code in _MALFORMED_CODES else ExitCode.REFUSED
+
+
+def _client_code(failure: SealroomError) -> str | None:
+    # Imported where something failed: `sealroom --help` needs none of them, and no cryptography.
+    from sealroom.client.contacts import ContactConflictError
+    from sealroom.client.delivery_journal import DeliveryBlockedError
+    from sealroom.client.home import HomeError
+    from sealroom.client.identity import IdentityError, PassphraseError
+    from sealroom.client.session import AccountError
+    from sealroom.client.store import UnknownComputationError
+    from sealroom.client.tls import UntrustedServerError
+
+    match failure:
+        case DeliveryBlockedError():
+            return failure.code
+        case ContactConflictError():
+            return "contact"
+        case UntrustedServerError():
+            return "certificate"
+        case PassphraseError():
+            return "passphrase"
+        case IdentityError():
+            return "identity"
+        case AccountError():
+            return "account"
+        case HomeError():
+            return "home"
+        case UnknownComputationError():
+            return "not_joined"
+        case _:
+            return None
+
+
+def _file_message(failure: OSError) -> str:
+    reason = failure.strerror or str(failure) or type(failure).__name__
+    return f"{failure.filename}: {reason}" if failure.filename else reason
+
+
+def _place(failure: Exception) -> str:
+    trace = failure.__traceback__
+    if trace is None:
+        return "an unknown place"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

@@ -7,12 +7,12 @@ from uuid import UUID
 import click
 
 from sealroom.adapters.policies import load_policy
-from sealroom.cli.delivery import Choice, Delivered, verify_and_deliver
-from sealroom.cli.exit_codes import ExitCode
+from sealroom.cli.delivery import Choice, verify_and_deliver
+from sealroom.cli.evidence import POLICY_HELP
+from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.status import computation_document, print_computation
-from sealroom.cli.verdicts import verdict_exit_code
 from sealroom.client.delivery_journal import Consent
 from sealroom.client.roles import key_holder
 
@@ -24,11 +24,7 @@ def command() -> None:
 
 @command.command("deliver")
 @click.argument("computation", type=UuidType())
-@click.option(
-    "--policy",
-    required=True,
-    help="What you accept: strict, up-to-date, insecure-any-status, or a TOML file. There is no default.",
-)
+@click.option("--policy", required=True, help=POLICY_HELP)
 @click.option("--yes", is_flag=True, help="Do not ask; deliver when the verdict allows it.")
 @click.option(
     "--max-enclaves",
@@ -65,8 +61,11 @@ def deliver(
     )
     with open_client(invocation, computation) as client:
         roles = client.computation(computation).my_key_roles
+        if not roles:
+            raise CommandError("you hold no key in this computation", code="no_key")
         delivered = verify_and_deliver(invocation, client, computation, choice, roles)
-    return _show(invocation, computation, delivered)
+    delivered.show(invocation, computation)
+    return delivered.exit_code(accept_simulated=insecure_accept_simulated)
 
 
 @command.command("refuse")
@@ -78,29 +77,6 @@ def refuse(invocation: Invocation, computation: UUID, reason: str) -> None:
     with open_client(invocation, computation) as client:
         role = next(iter(client.computation(computation).my_key_roles), None)
         if role is None:
-            raise click.UsageError("you hold no key in this computation")
+            raise CommandError("you hold no key in this computation", code="no_key")
         found = key_holder(client, computation, role).refuse(reason)
     invocation.console.result(computation_document(found), lambda: print_computation(invocation, found))
-
-
-def _show(invocation: Invocation, computation: UUID, delivered: Delivered) -> int:
-    answers = {role.value: answer.text for role, answer in delivered.answers.items()}
-
-    def render() -> None:
-        for role, answer in answers.items():
-            click.echo(f"{role}: {answer}")
-        if answers:
-            invocation.console.next_step(f"sealroom status {computation}")
-        else:
-            click.echo("nothing was delivered")
-            invocation.console.next_step(
-                f'sealroom key refuse {computation} --reason "..." tells the others why'
-            )
-
-    document: dict[str, object] = {"verdict": delivered.verdict.to_value(), "deliveries": answers}
-    invocation.console.result(document, render)
-    if not answers:
-        refused = verdict_exit_code(delivered.verdict, accept_simulated=False)
-        return refused or ExitCode.REFUSED
-    admitted = all(answer.admitted is not False for answer in delivered.answers.values())
-    return ExitCode.DONE if admitted else ExitCode.REFUSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.options import Invocation, ask_passphrase, command_options
 from sealroom.client.identity import create_identity
 from sealroom.core.sealing.keys import fingerprint
@@ -20,6 +21,9 @@ from sealroom.core.sealing.keys import fingerprint
 def command(invocation: Invocation, protect: bool) -> None:
     """Make your identity, an Ed25519 key pair, in your home folder. An existing key is never replaced."""
     home = invocation.open_home()
+    if home.identity.exists():
+        # Before a passphrase is asked for in vain.
+        raise CommandError(f"identity: {home.identity} exists already", code="identity_exists")
     key = create_identity(home, passphrase=ask_passphrase(twice=True) if protect else None)
     document = {
         "public_key": key.public_key.hex(),

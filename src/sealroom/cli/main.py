@@ -6,18 +6,23 @@ Each command lives in a file of its own, imported when it is called, so that `se
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from types import ModuleType
+from uuid import UUID
 
 import click
 
 from sealroom import __version__
 from sealroom.cli.console import Console
-from sealroom.cli.exit_codes import ExitCode, explain
-from sealroom.core.errors import SealroomError
+from sealroom.cli.exit_codes import CommandError, ExitCode, explain
+from sealroom.cli.hints import hint_for
 
+TRACEBACK_VARIABLE = "SEALROOM_TRACEBACK"
 COMMANDS = {
-    "account": "Make an account on a server, or show the one you have.",
+    "account": "Make an account on a server, or show the ones you have.",
     "args": "Read measured arguments, the contract of a computation.",
     "code": "Send the program, or show what everybody may read of it.",
     "computation": "Create a computation, list and end your computations.",
@@ -46,7 +51,7 @@ class _LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"sealroom.cli.{cmd_name}").command
+        command = _import(cmd_name).command
         if not isinstance(command, click.Command):
             raise TypeError(f"sealroom.cli.{cmd_name}.command is not a command")
         return command
@@ -56,45 +61,86 @@ class _LazyCommands(click.Group):
             formatter.write_dl(sorted(COMMANDS.items()))
 
 
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"sealroom.cli.{name}")
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] == "sealroom":
+            raise
+        extra = "server" if name == "server" else "client"
+        raise CommandError(
+            f"{missing.name} is not installed, and sealroom {name} needs it: the extra [{extra}]",
+            code="not_installed",
+            exit_code=ExitCode.USAGE,
+        ) from missing
+
+
 @click.group(cls=_LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sealroom")
 def sealroom() -> None:
     """Compute together on data nobody else may see.
 
     Every command takes --json and --home. Exit codes: 0 done or accepted, 1 refused, 2 malformed input,
-    3 collateral stale or missing, 4 server or network, 64 wrong usage.
+    3 collateral stale or missing, 4 server or network, 64 wrong usage, 70 a defect of sealroom.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(_run(words, Console(as_json="--json" in words)))
+    sys.exit(run(words))
 
 
-def _run(words: list[str], console: Console) -> int:
+def run(words: Sequence[str]) -> int:
+    """Run one command and return its exit code; nothing but a deliberate exit leaves it as an exception."""
+    console = Console(as_json="--json" in words)
     try:
-        result = sealroom.main(words, prog_name="sealroom", standalone_mode=False)
+        result = sealroom.main(list(words), prog_name="sealroom", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as wanted:
         return wanted.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
-        console.error(
-            "interrupted", code="interrupted", hint="the same command goes on where this one stopped"
-        )
+        console.error("interrupted", code="interrupted", hint=hint_for("interrupted", computation=None))
         return ExitCode.REFUSED
     except click.ClickException as wrong:
-        console.error(wrong.format_message(), code="usage", hint=_usage_hint(wrong))
-        return ExitCode.USAGE
-    except (SealroomError, OSError) as failure:
-        problem = explain(failure)
+        return _wrong_usage(wrong, console)
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as failure:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        problem = explain(failure, computation=_computation(words))
         console.error(problem.message, code=problem.code, hint=problem.hint)
         return problem.exit_code
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _usage_hint(wrong: click.ClickException) -> str | None:
+def _wrong_usage(wrong: click.ClickException, console: Console) -> int:
     context = wrong.ctx if isinstance(wrong, click.UsageError) else None
-    return f"{context.command_path} --help" if context is not None else None
+    hint = f"{context.command_path if context else 'sealroom'} --help"
+    if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
+        if not console.as_json:
+            click.echo(wrong.message, err=True)
+            return ExitCode.USAGE
+        console.error("a command is missing", code="usage", hint=hint)
+        return ExitCode.USAGE
+    console.error(" ".join(wrong.format_message().split("\n")), code="usage", hint=hint)
+    return ExitCode.USAGE
+
+
+def _reader_left() -> int:
+    # As other tools end by SIGPIPE; without this, Python would complain again while it closes the stream.
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.REFUSED
+
+
+def _computation(words: Sequence[str]) -> str | None:
+    """Return the UUID that a command named, for what it is told to do next."""
+    for word in words:
+        with suppress(ValueError):
+            return str(UUID(word))
+    return None
 
 
 if __name__ == "__main__":

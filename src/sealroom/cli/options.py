@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from uuid import UUID
 import click
 
 from sealroom.cli.console import Console
-from sealroom.client.home import Home
+from sealroom.client.home import HOME_VARIABLE, Home, default_home
 from sealroom.client.identity import identity_has_passphrase, load_identity
+from sealroom.core.errors import MalformedError
 from sealroom.core.sealing.keys import SigningKey
+from sealroom.core.wire.byte_fields import DIGEST_SIZE, parse_hex
 
 PASSPHRASE_VARIABLE = "SEALROOM_PASSPHRASE"  # noqa: S105 - the variable's name, not its value
 
@@ -33,6 +36,11 @@ class Invocation:
     def open_home(self) -> Home:
         """Open the home folder, making it where it is missing."""
         return Home.open(self.home)
+
+    def existing_home(self) -> Home | None:
+        """Open the home folder if it is there: what works without one should not leave one behind."""
+        path = self.home or os.environ.get(HOME_VARIABLE) or default_home()
+        return self.open_home() if Path(path).expanduser().exists() else None
 
     def signing_key(self) -> SigningKey:
         """Open this home's identity; asks for its passphrase where it has one."""
@@ -56,7 +64,12 @@ def command_options(function: Callable[Concatenate[Invocation, P], R]) -> Callab
         home, as_json = kwargs.pop("home"), kwargs.pop("as_json")
         if not isinstance(home, Path | None) or not isinstance(as_json, bool):
             raise TypeError("click gave --home or --json another type")
-        return function(Invocation(home=home, console=Console(as_json=as_json)), *args, **kwargs)
+        try:
+            return function(Invocation(home=home, console=Console(as_json=as_json)), *args, **kwargs)
+        except click.UsageError as wrong:
+            # What a command finds out itself names its --help, too.
+            wrong.ctx = wrong.ctx or click.get_current_context()
+            raise
 
     return command
 
@@ -64,8 +77,12 @@ def command_options(function: Callable[Concatenate[Invocation, P], R]) -> Callab
 def ask_passphrase(*, twice: bool = False) -> str:
     """Take the passphrase from $SEALROOM_PASSPHRASE, or ask for it without showing it."""
     given = os.environ.get(PASSPHRASE_VARIABLE)
-    if given is not None:
+    if given:
         return given
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"a passphrase is needed, and there is no terminal: set ${PASSPHRASE_VARIABLE}"
+        )
     answer = click.prompt("passphrase", hide_input=True, confirmation_prompt=twice, err=True)
     return str(answer)
 
@@ -82,7 +99,40 @@ class UuidType(click.ParamType[UUID]):
         try:
             return UUID(str(value))
         except ValueError:
-            self.fail(f"{value!r} is not a UUID", param, ctx)
+            self.fail(f"{value!r} is not a UUID like 123e4567-e89b-42d3-a456-426614174000", param, ctx)
+
+
+class TargetType(click.ParamType[UUID | Path]):
+    """A computation's UUID, or a file that is there; a file goes first."""
+
+    name = "uuid or file"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> UUID | Path:
+        """Parse `value`, or fail as click expects."""
+        if isinstance(value, UUID | Path):
+            return value
+        path = Path(str(value))
+        if path.is_file():
+            return path
+        try:
+            return UUID(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is neither a computation's UUID nor a file that is there", param, ctx)
+
+
+class Sha256Type(click.ParamType[bytes]):
+    """A SHA-256, 64 hexadecimal digits."""
+
+    name = "sha256"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """Parse `value`, or fail as click expects."""
+        if isinstance(value, bytes):
+            return value
+        try:
+            return parse_hex(str(value).lower(), field="SHA-256", size=DIGEST_SIZE)
+        except MalformedError:
+            self.fail(f"got {str(value)!r}, expected 64 hexadecimal digits", param, ctx)
 
 
 INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

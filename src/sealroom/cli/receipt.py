@@ -11,9 +11,11 @@ import click
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli.console import read_file
-from sealroom.cli.evidence import Evidence, MomentType, open_evidence, show_verdict
-from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, UuidType, command_options
+from sealroom.cli.evidence import POLICY_HELP, Evidence, MomentType, open_evidence
+from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, TargetType, UuidType, command_options
 from sealroom.cli.sessions import open_client
+from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.member import Member
 from sealroom.client.store import ComputationFolder
 from sealroom.client.verification import ROOTS, expectations
@@ -22,6 +24,7 @@ from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.receipt import appraise_receipt
 from sealroom.core.evidence.verdict import RefusedEvidenceError, UnusableCollateralError, Verdict
 from sealroom.core.evidence.verify import insecure_verify_simulated_evidence, verify_evidence
+from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES
 
@@ -46,11 +49,9 @@ def fetch(invocation: Invocation, computation: UUID, epoch: int | None, save: Pa
 
 
 @command.command("verify")
-@click.argument("target")
+@click.argument("target", type=TargetType())
 @click.option("--evidence", type=INPUT_FILE, help="The enclave's bundle, where TARGET is a file.")
-@click.option(
-    "--policy", required=True, help="What you accept of the enclave: a ready policy or a TOML file."
-)
+@click.option("--policy", required=True, help=POLICY_HELP)
 @click.option("--at", type=MomentType(), help="Judge the evidence as of this time, ISO 8601.")
 @click.option("--epoch", type=click.IntRange(min=1), help="The launch, where TARGET is a UUID.")
 @click.option(
@@ -61,7 +62,7 @@ def fetch(invocation: Invocation, computation: UUID, epoch: int | None, save: Pa
 @command_options
 def verify(
     invocation: Invocation,
-    target: str,
+    target: UUID | Path,
     evidence: Path | None,
     policy: str,
     at: datetime | None,
@@ -77,25 +78,40 @@ def verify(
     raw, found = _read(invocation, target, evidence, epoch)
     enclave = _enclave(found, chosen, now, accept_simulated=insecure_accept_simulated)
     if isinstance(enclave, Verdict):
-        click.echo("the evidence is not accepted, so nothing can be said of the receipt", err=True)
-        return show_verdict(invocation, enclave, accept_simulated=insecure_accept_simulated)
+        return _show_refused_evidence(invocation, enclave)
     verdict = appraise_receipt(raw, enclave=enclave)
-    return show_verdict(invocation, verdict, accept_simulated=insecure_accept_simulated)
+    invocation.console.result(
+        verdict_document(verdict, of="receipt"), lambda: print_verdict(verdict, invocation.console)
+    )
+    return verdict_exit_code(verdict, accept_simulated=insecure_accept_simulated)
+
+
+def _show_refused_evidence(invocation: Invocation, verdict: Verdict) -> int:
+    """Show why the evidence is not accepted: its keys are what a receipt is checked with."""
+
+    def render() -> None:
+        print_verdict(verdict, invocation.console)
+        click.echo("This is the verdict of the evidence. Without it nothing can be said of the receipt.")
+        if verdict.passed_but_simulated:
+            invocation.console.next_step("--insecure-accept-simulated, if a simulation is what you want")
+
+    invocation.console.result(verdict_document(verdict, of="evidence"), render)
+    # Also where the evidence would pass as simulated: the receipt was not looked at.
+    return verdict_exit_code(verdict, accept_simulated=False)
 
 
 def _read(
-    invocation: Invocation, target: str, evidence: Path | None, epoch: int | None
+    invocation: Invocation, target: UUID | Path, evidence: Path | None, epoch: int | None
 ) -> tuple[bytes, Evidence]:
-    path = Path(target)
-    if path.exists():
+    if isinstance(target, Path):
         if evidence is None:
             raise click.UsageError("a receipt in a file needs --evidence, the bundle of its enclave")
-        with open_evidence(invocation, str(evidence)) as found:
-            return read_file(path, max_bytes=MAX_RECEIPT_BYTES), found
-    computation = UuidType().convert(target, None, None)
-    with open_client(invocation, computation) as client:
-        record = Member(client, computation).receipt(epoch=epoch)
-        folder = ComputationFolder(client.home, computation)
+        with open_evidence(invocation, evidence) as found:
+            EvidenceBundle.from_bytes(found.raw)
+            return read_file(target, max_bytes=MAX_RECEIPT_BYTES), found
+    with open_client(invocation, target) as client:
+        record = Member(client, target).receipt(epoch=epoch)
+        folder = ComputationFolder(client.home, target)
         bundle = folder.evidence(record.enclave.mrenclave)
         if bundle is None:
             raise VerificationError("receipt: this home holds no evidence of the enclave that signed it")
@@ -106,8 +122,9 @@ def _enclave(
     evidence: Evidence, policy: Policy, now: datetime, *, accept_simulated: bool
 ) -> VerifiedEnclave | SimulatedEnclave | Verdict:
     if evidence.expected is None:
-        raise VerificationError(
-            "receipt: this home never joined the computation; sealroom register INVITATION"
+        raise CommandError(
+            "receipt: this home never joined the computation, so it does not know whom to expect in it",
+            code="not_joined",
         )
     verify_as = insecure_verify_simulated_evidence if accept_simulated else verify_evidence
     try:

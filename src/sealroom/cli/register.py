@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sealroom.cli.account import server_address
+from sealroom.cli.addresses import invitation_options, server_address
+from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import Invocation, command_options
 from sealroom.cli.status import computation_document, print_computation
 from sealroom.client.computation import Computation
@@ -12,15 +13,14 @@ from sealroom.client.invitations import read_invitation
 from sealroom.client.roles import key_holder
 from sealroom.client.session import Client
 from sealroom.client.store import JoinedComputation
-from sealroom.core.errors import VerificationError
+from sealroom.core.errors import MalformedError
 
 
 @click.command("register")
 @click.argument("invitation")
-@click.option("--server", help="The server's address, with an invitation that is a bare line.")
-@click.option("--server-cert", help="SHA-256 of the server's certificate, with a bare line.")
+@invitation_options
 @command_options
-def command(invocation: Invocation, invitation: str, server: str | None, server_cert: str | None) -> None:
+def command(invocation: Invocation, invitation: str, server: str | None, server_cert: bytes | None) -> None:
     """Accept INVITATION (a file, or its line) and register your public key in each of your roles."""
     joined = open_invitation(invitation, server, server_cert)
     with Client(home=invocation.open_home(), server=joined.server, identity=invocation.signing_key) as client:
@@ -28,10 +28,13 @@ def command(invocation: Invocation, invitation: str, server: str | None, server_
     invocation.console.result(computation_document(found), lambda: print_computation(invocation, found))
 
 
-def open_invitation(invitation: str, server: str | None, server_cert: str | None) -> JoinedComputation:
+def open_invitation(invitation: str, server: str | None, server_cert: bytes | None) -> JoinedComputation:
     """Read an invitation in either form."""
     address = None if server is None else server_address(server, server_cert)
-    return read_invitation(invitation, server=address)
+    try:
+        return read_invitation(invitation, server=address)
+    except MalformedError as error:
+        raise CommandError(str(error), code="invitation", exit_code=ExitCode.MALFORMED) from error
 
 
 def register(client: Client, joined: JoinedComputation) -> Computation:
@@ -39,7 +42,9 @@ def register(client: Client, joined: JoinedComputation) -> Computation:
     client.accept_invitation(joined)
     found = client.computation(joined.computation)
     if not found.my_roles:
-        raise VerificationError(f"computation {joined.computation}: {client.account.email} has no part in it")
+        raise CommandError(
+            f"computation {joined.computation}: {client.account.email} has no part in it", code="no_part"
+        )
     for role in found.my_key_roles:
         found = key_holder(client, joined.computation, role).register()
     return found

@@ -39,6 +39,6 @@ def get(invocation: Invocation, computation: UUID, to: Path | None, epoch: int |
     def render() -> None:
         rows = [(result.name, str(result.size), str(result.path)) for result in results]
         invocation.console.table(("result", "bytes", "written to"), rows)
-        invocation.console.next_step(f"sealroom receipt verify {computation}")
+        invocation.console.next_step(f"sealroom receipt verify {computation} --policy POLICY")
 
     invocation.console.result(document, render)

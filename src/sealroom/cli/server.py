@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 from pathlib import Path
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
+from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import Invocation, command_options
 from sealroom.server.config import Listening, ServerConfig
 from sealroom.server.main import run_server
+
+_ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 
 
 @click.command("server")
@@ -78,4 +84,25 @@ def command(
                 f"--server-cert {listening.certificate_sha256} --email YOU@EXAMPLE.ORG"
             )
 
-    run_server(config, announce)
+    try:
+        run_server(config, announce)
+    except OSError as failure:
+        raise _explained(failure, config) from failure
+    except (SQLAlchemyError, ModuleNotFoundError) as failure:
+        # The first line only: the others are the library's, and may quote the URL.
+        said = (str(failure).splitlines() or [type(failure).__name__])[0]
+        raise CommandError(f"database: {said}", code="database", exit_code=ExitCode.USAGE) from failure
+    except ValueError as failure:
+        raise CommandError(str(failure), code="server_setting", exit_code=ExitCode.USAGE) from failure
+
+
+def _explained(failure: OSError, config: ServerConfig) -> Exception:
+    """Say of what the operator named the system complained."""
+    if isinstance(failure, FileExistsError) and failure.errno is None:
+        return CommandError(str(failure), code="data_folder")
+    if isinstance(failure, socket.gaierror) or failure.errno in _ADDRESS_ERRORS:
+        where = f"{config.host}:{config.port}"
+        return CommandError(
+            f"{where}: {failure.strerror or failure}", code="address", exit_code=ExitCode.TRANSPORT
+        )
+    return failure

@@ -16,9 +16,10 @@ NEXT = {
     State.CREATED: "everybody registers: sealroom join INVITATION",
     State.REGISTERING: "the participants without a time below register or send: sealroom join INVITATION",
     State.LAUNCHING: "the enclave starts; ask again in a moment",
-    State.AWAITING_KEYS: "sealroom evidence verify {uuid}, then sealroom key deliver {uuid}",
+    State.AWAITING_KEYS: "sealroom evidence verify {uuid} --policy POLICY, then sealroom key deliver {uuid} "
+    "--policy POLICY",
     State.RUNNING: "the program runs; ask again in a moment",
-    State.SUCCEEDED: "sealroom results get {uuid}, sealroom receipt verify {uuid}",
+    State.SUCCEEDED: "sealroom results get {uuid}, sealroom receipt verify {uuid} --policy POLICY",
     State.FAILED: "sealroom logs {uuid}; the owner may launch again: sealroom computation relaunch {uuid}",
     State.REFUSED: "the owner may launch again: sealroom computation relaunch {uuid}",
     State.EXPIRED: "the owner may launch again: sealroom computation relaunch {uuid}",

@@ -48,6 +48,14 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     click.echo()
 
 
+def verdict_document(verdict: Verdict, *, of: str) -> dict[str, object]:
+    """Return a verdict as JSON; `of` says what was judged, `evidence` or `receipt`."""
+    value = verdict.to_value()
+    if not isinstance(value, dict):
+        raise TypeError("a verdict is one JSON object")
+    return {"of": of, **value}
+
+
 def verdict_exit_code(verdict: Verdict, *, accept_simulated: bool) -> ExitCode:
     """Return a verdict's exit code; malformed evidence and unusable collateral have codes of their own."""
     if verdict.accepted or (accept_simulated and verdict.passed_but_simulated):
