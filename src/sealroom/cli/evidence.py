@@ -14,6 +14,7 @@ import click
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli.console import read_file
+from sealroom.cli.lone_quotes import issuer, shows_lone_quotes, verifies_lone_quotes
 from sealroom.cli.options import OUTPUT_FILE, Invocation, TargetType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
@@ -64,7 +65,7 @@ def command() -> None:
 
 
 @command.command("verify")
-@click.argument("target", type=TargetType())
+@click.argument("target", type=TargetType(), required=False)
 @click.option("--policy", required=True, help=POLICY_HELP)
 @click.option(
     "--at", type=MomentType(), help="Judge as of this time, ISO 8601; such a verdict is not delivered to."
@@ -75,6 +76,7 @@ def command() -> None:
     help="Exit 0 for a simulated enclave that passed everything else. It protects nothing from its operator.",
 )
 @command_options
+@verifies_lone_quotes
 def verify(
     invocation: Invocation,
     target: UUID | Path,
@@ -82,7 +84,7 @@ def verify(
     at: datetime | None,
     insecure_accept_simulated: bool,
 ) -> int:
-    """Verify TARGET: a computation's UUID, or an evidence bundle in a file, off line.
+    """Verify TARGET: a computation's UUID, or an evidence bundle in a file, off line. Or --quote alone.
 
     Every check is shown with what was observed. What your own invitation, contacts and journal say is
     compared where this home has joined the computation. Exit codes: 0 accepted, 1 refused or simulated,
@@ -104,20 +106,21 @@ def verify(
 
 
 @command.command("show")
-@click.argument("target", type=TargetType())
+@click.argument("target", type=TargetType(), required=False)
 @click.option("--save", type=OUTPUT_FILE, help="Write the bundle to this file.")
 @click.option("--save-arguments", type=OUTPUT_FILE, help="Write the measured arguments to this file.")
 @command_options
+@shows_lone_quotes
 def show(invocation: Invocation, target: UUID | Path, save: Path | None, save_arguments: Path | None) -> None:
     """Show what TARGET, a computation's UUID or a bundle in a file, says about itself, not verified."""
     with open_evidence(invocation, target) as evidence:
         bundle = EvidenceBundle.from_bytes(evidence.raw)
-        status = judge(evidence, load_policy("insecure-any-status"), datetime.now(UTC)).status
+        verdict = judge(evidence, load_policy("insecure-any-status"), datetime.now(UTC))
     if save is not None:
         save.write_bytes(evidence.raw)
     if save_arguments is not None:
         save_arguments.write_bytes(bundle.arguments)
-    document = _summary(bundle, status)
+    document = {"issuer": issuer(verdict), **_summary(bundle, verdict.status)}
     invocation.console.result(
         document,
         lambda: invocation.console.table(("says", "value"), [(k, str(v)) for k, v in document.items()]),

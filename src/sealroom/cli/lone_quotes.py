@@ -8,44 +8,50 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from sealroom.adapters.policies import load_policy
 from sealroom.cli.console import read_file
-from sealroom.cli.options import INPUT_FILE
-from sealroom.core.attestation.quote import MAX_QUOTE_BYTES
+from sealroom.cli.options import INPUT_FILE, Invocation
+from sealroom.cli.verdicts import print_verdict, verdict_exit_code
+from sealroom.core.attestation.certificates import parse_certificate
+from sealroom.core.attestation.pem import parse_pem
+from sealroom.core.attestation.quote import MAX_QUOTE_BYTES, parse_quote
+from sealroom.core.attestation.reports import SgxReport, TdReport
 from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY
+from sealroom.core.errors import MalformedError
 from sealroom.core.evidence.lone_quote import appraise_quote
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.verdict import Outcome, Verdict
 from sealroom.core.wire.bundle import MAX_COLLATERAL_BYTES
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 _MAX_CERTIFICATE_FILE = 64 * 1024
 _OPTIONS = (
-    click.Option(
-        ["--quote"], type=INPUT_FILE, help="A quote alone, as bytes, instead of a computation or a bundle."
-    ),
-    click.Option(
-        ["--collateral"],
+    click.option("--quote", type=INPUT_FILE, help="A quote alone, as bytes, instead of TARGET."),
+    click.option(
+        "--collateral",
         type=INPUT_FILE,
         help="With --quote: Intel's nine documents for the platform (see `evidence fetch`).",
     ),
-    click.Option(
-        ["--pck-chain"],
+    click.option(
+        "--pck-chain",
         type=INPUT_FILE,
         help="With --quote: the platform's certificates in PEM, for a quote that carries none.",
     ),
-    click.Option(
-        ["--insecure-root"],
+    click.option(
+        "--insecure-root",
         type=INPUT_FILE,
-        help="With --quote: another root than Intel's, a certificate. The verdict is SIMULATED in any case.",
+        help="With --quote: a root certificate other than Intel's. Its verdict is SIMULATED in any case.",
     ),
 )
+_FILES = ("quote", "collateral", "pck_chain", "insecure_root")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +65,9 @@ class LoneQuote:
 
     def appraise(self, policy: Policy, now: datetime) -> Verdict:
         """Run every check."""
-        roots = (INTEL_SGX_ROOT_KEY,)
+        roots = [INTEL_SGX_ROOT_KEY]
         if self.insecure_root is not None:
-            roots = (*roots, _root_key(read_file(self.insecure_root, max_bytes=_MAX_CERTIFICATE_FILE)))
+            roots.append(_root_key(read_file(self.insecure_root, max_bytes=_MAX_CERTIFICATE_FILE)))
         return appraise_quote(
             _read(self.quote, MAX_QUOTE_BYTES + 1),
             None if self.collateral is None else _read(self.collateral, MAX_COLLATERAL_BYTES + 1),
@@ -71,15 +77,62 @@ class LoneQuote:
             pck_chain=None if self.pck_chain is None else _read(self.pck_chain, _MAX_CERTIFICATE_FILE),
         )
 
+    def summary(self, now: datetime) -> dict[str, object]:
+        """Return what the quote says, with who vouches for it in front."""
+        quote = parse_quote(_read(self.quote, MAX_QUOTE_BYTES + 1))
+        verdict = self.appraise(load_policy("insecure-any-status"), now)
+        return {
+            "issuer": issuer(verdict),
+            **_body_summary(quote.body),
+            "tcb_status": verdict.status,
+            "advisories": list(verdict.advisories),
+            "tee": quote.header.tee.name.lower(),
+            "version": quote.header.version,
+            "report_data": quote.body.report_data.hex(),
+            "trailing_bytes": len(quote.trailing),
+        }
 
-def verifies_lone_quotes(function: Callable[P, int]) -> Callable[P, int]:
+
+def verifies_lone_quotes(function: Callable[Concatenate[Invocation, P], int]) -> Callable[..., int]:
     """Let a command that verifies a target verify `--quote` instead of one."""
-    return _extended(function, _verify)
+
+    def verify(
+        invocation: Invocation, lone: LoneQuote, policy: str, at: datetime | None, accept_simulated: bool
+    ) -> int:
+        verdict = lone.appraise(load_policy(policy), at or datetime.now(UTC))
+        return _print(invocation, verdict, accept_simulated=accept_simulated)
+
+    @functools.wraps(function)
+    def command(invocation: Invocation, *args: P.args, **kwargs: P.kwargs) -> int:
+        lone = _taken(kwargs)
+        if lone is None:
+            return function(invocation, *args, **kwargs)
+        return verify(
+            invocation,
+            lone,
+            str(kwargs["policy"]),
+            _moment(kwargs["at"]),
+            bool(kwargs["insecure_accept_simulated"]),
+        )
+
+    return _with_options(command)
 
 
-def shows_lone_quotes(function: Callable[P, None]) -> Callable[P, int | None]:
+def shows_lone_quotes(function: Callable[Concatenate[Invocation, P], None]) -> Callable[..., None]:
     """Let a command that shows a target show `--quote` instead of one."""
-    return _extended(function, _show)
+
+    @functools.wraps(function)
+    def command(invocation: Invocation, *args: P.args, **kwargs: P.kwargs) -> None:
+        lone = _taken(kwargs)
+        if lone is None:
+            function(invocation, *args, **kwargs)
+        elif kwargs.get("save") or kwargs.get("save_arguments"):
+            raise click.UsageError("--save and --save-arguments are for evidence, --quote has only a quote")
+        else:
+            document = lone.summary(datetime.now(UTC))
+            _print_table(invocation, document)
+
+    return _with_options(command)
 
 
 def issuer(verdict: Verdict) -> str:
@@ -93,21 +146,77 @@ def issuer(verdict: Verdict) -> str:
     return f"nobody: {root.observed or root.because}"
 
 
-def _extended(function: Callable[P, object], own: Callable[..., int | None]) -> Callable[P, int | None]:
-    @functools.wraps(function)
-    def command(*args: P.args, **kwargs: P.kwargs) -> int | None:
-        files = {name: kwargs.pop(name) for name in ("quote", "collateral", "pck_chain", "insecure_root")}
-        target = kwargs.get("target")
-        if (target is None) is (files["quote"] is None):
-            raise click.UsageError("expected either TARGET or --quote FILE")
-        if files["quote"] is not None:
-            kwargs.pop("target")
-            return own(*args, lone=LoneQuote(**files), **kwargs)
-        if given := [f"--{name.replace('_', '-')}" for name, value in files.items() if value is not None]:
-            raise click.UsageError(f"{', '.join(given)} goes with --quote FILE")
-        result = function(*args, **kwargs)
-        return result if isinstance(result, int) else None
+def _taken(kwargs: dict[str, Any]) -> LoneQuote | None:
+    """Take this module's options out of `kwargs`; `None` where a target was named instead of a quote."""
+    files: dict[str, Path | None] = {name: kwargs.pop(name) for name in _FILES}
+    quote = files.pop("quote")
+    if (kwargs.get("target") is None) is (quote is None):
+        raise click.UsageError("expected either TARGET or --quote FILE")
+    if quote is not None:
+        return LoneQuote(quote=quote, **files)
+    if given := [f"--{name.replace('_', '-')}" for name, file in files.items() if file is not None]:
+        raise click.UsageError(f"{', '.join(given)} goes with --quote FILE")
+    return None
 
+
+def _with_options(command: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(_OPTIONS):
-        click.decorators._param_memo(command, option)
+        command = option(command)
     return command
+
+
+def _moment(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _print(invocation: Invocation, verdict: Verdict, *, accept_simulated: bool) -> int:
+    value = verdict.to_value()
+    if not isinstance(value, dict):
+        raise TypeError("a verdict is one JSON object")
+
+    def render() -> None:
+        print_verdict(verdict, invocation.console)
+        if verdict.passed_but_simulated and not accept_simulated:
+            invocation.console.next_step("--insecure-accept-simulated, if a simulation is what you want")
+
+    invocation.console.result({"of": "quote", "issuer": issuer(verdict), **value}, render)
+    return verdict_exit_code(verdict, accept_simulated=accept_simulated)
+
+
+def _print_table(invocation: Invocation, document: dict[str, object]) -> None:
+    invocation.console.result(
+        document,
+        lambda: invocation.console.table(("says", "value"), [(k, str(v)) for k, v in document.items()]),
+    )
+
+
+def _body_summary(body: SgxReport | TdReport) -> dict[str, object]:
+    if isinstance(body, SgxReport):
+        return {
+            "mrenclave": body.mrenclave.hex(),
+            "mrsigner": body.mrsigner.hex(),
+            "product": body.isv_prod_id,
+            "svn": body.isv_svn,
+            "debug": body.debug,
+        }
+    return {
+        "mrtd": body.mrtd.hex(),
+        **{f"rtmr{number}": register.hex() for number, register in enumerate(body.rtmr)},
+        "debug": body.debug,
+    }
+
+
+def _root_key(raw: bytes) -> bytes:
+    """Return the key of one certificate, in PEM or DER."""
+    if not raw.startswith(b"-----"):
+        return parse_certificate(raw).public_key
+    blocks = parse_pem(raw)
+    if len(blocks) != 1:
+        raise MalformedError(f"root: {len(blocks)} certificates, expected 1")
+    return parse_certificate(blocks[0]).public_key
+
+
+def _read(path: Path, bound: int) -> bytes:
+    """Read at most `bound` bytes: one more than a parser takes, so that it is the parser that refuses."""
+    with path.open("rb") as stream:
+        return stream.read(bound)
