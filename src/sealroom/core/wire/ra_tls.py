@@ -106,7 +106,7 @@ def make_tagged_evidence(quote: bytes, claims_buffer: bytes) -> bytes:
 
 def _bound_bytes(binding: KeyBinding, key: CertificateKey, claims_buffer: bytes | None) -> bytes:
     if (binding is KeyBinding.CLAIMS_BUFFER) is not (claims_buffer is not None):
-        raise VerificationError(f"key binding: {binding.value} and the form of the evidence do not go together")
+        raise VerificationError(f"key binding: {binding.value} does not go with this form of evidence")
     is_rsa = key.algorithm is KeyAlgorithm.RSA
     match binding:
         case KeyBinding.UNCOMPRESSED_POINT if not is_rsa:
