@@ -159,8 +159,10 @@ def test_a_file_dropped_added_swapped_or_renamed_by_the_operator_is_refused(worl
             "SELECT id FROM uploads WHERE place IN (0, 2) AND participant_id = ? ORDER BY place", participant
         )
         (first,), (added,) = names
-        (source,) = (world.platform.server.data / "blobs").rglob(str(first))
-        source.with_name(str(added)).write_bytes(source.read_bytes())
+        blobs = BlobStore(world.platform.server.data / "blobs")
+        with blobs.continue_partial(str(added)) as file:
+            file.write(blobs.read(str(first)))
+        blobs.publish(str(added))
     scene.deliver_all()
     refused_for(scene, "inputs-differ")
 
