@@ -92,34 +92,35 @@ def _refusals(story: Story, folder: Path, running: Processes, address: Address) 
     scene.play()
     found.append(("an invitation with another word", _refused(scene, "words-differ")))
     story.chapter("Attempt 2: the operator drops one hospital's file")
-    scene = _hostile(story, folder, running, "drop-file", keys=len(EMAILS))
+    hostile = _start_hostile_operator(story, folder, running)
+    scene = _scene("drop-file", folder, running, hostile, Telling(story, keys=len(EMAILS), brief=True))
     scene.play()
     found.append(("the operator drops one hospital's file", _refused(scene, "inputs-differ")))
-    story.chapter("Attempt 3: the operator copies Hospital A's sealed key and signs it as Hospital B")
-    scene = _hostile(story, folder, running, "copy-delivery", keys=len(EMAILS) - 1)
+    story.chapter("Attempt 3: it signs Hospital A's sealed key again, as Hospital B")
+    scene = _scene(
+        "copy-delivery", folder, running, hostile, Telling(story, keys=len(EMAILS) - 1, brief=True)
+    )
     scene.absent = frozenset({"hospital-b"})
     scene.play()
     found.append(("the operator signs a copied key delivery", _refused(scene, "box-of-another-statement")))
     return found
 
 
-def _hostile(story: Story, folder: Path, running: Processes, attack: str, *, keys: int) -> Scene:
+def _start_hostile_operator(story: Story, folder: Path, running: Processes) -> Address:
     """Put a hostile operator in front of a server of its own."""
-    address = _start_server(story, folder, running, f"operator {attack}")
+    address = _start_server(story, folder, running, "second operator")
     settings = Settings(
-        attack=attack,
+        attacks=["drop-file", "copy-delivery"],
         victim=EMAILS["hospital-b"],
         upstream=address.url,
         upstream_certificate=address.certificate,
-        folder=str(folder / f"hostile-{attack}"),
+        folder=str(folder / "hostile-operator"),
     )
-    path = folder / "settings" / f"hostile-{attack}.json"
+    path = folder / "settings" / "hostile-operator.json"
     path.write_text(json.dumps(asdict(settings)))
-    who = f"hostile {attack}"
-    running.start(who, "examples.demo.hostile_operator", [str(path)])
-    listening = running.first_line(who)
-    between = Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
-    return _scene(attack, folder, running, between, Telling(story, keys=keys, brief=True))
+    running.start("hostile operator", "examples.demo.hostile_operator", [str(path)])
+    listening = running.first_line("hostile operator")
+    return Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
 
 
 def _start_server(story: Story, folder: Path, running: Processes, who: str) -> Address:
@@ -131,7 +132,7 @@ def _start_server(story: Story, folder: Path, running: Processes, who: str) -> A
 
 
 def _scene(name: str, folder: Path, running: Processes, address: Address, telling: Telling) -> Scene:
-    homes = "parties" if name in ("main", "another-word") else f"parties-{name}"
+    homes = "parties" if name in ("main", "another-word") else "parties-of-the-hostile-operator"
     return Scene(
         name=name, folder=folder, address=address, homes=homes, processes=running, heard=telling.heard
     )
