@@ -20,6 +20,11 @@ from sealroom.core.wire.foreign_text import visible
 Progress = Callable[[str, int, int], None]
 Document = Mapping[str, object]
 
+# Cells up to these widths stay whole on a narrow terminal: a UUID in front, else a role or a time.
+_WHOLE_KEY = 36
+_WHOLE_WORD = 15
+_PIPED_WIDTH = 1000
+
 
 class Console:
     """One command's output: either one JSON document, or lines for a person."""
@@ -60,11 +65,14 @@ class Console:
         from rich.text import Text
 
         table = Table(box=SIMPLE_HEAD)
-        for column in columns:
-            table.add_column(column, overflow="fold")
+        for number, column in enumerate(columns):
+            longest = max(len(visible(row[number])) for row in rows)
+            widest = _WHOLE_KEY if number == 0 else _WHOLE_WORD
+            table.add_column(column, overflow="fold", min_width=min(longest, widest))
         for row in rows:
             table.add_row(*(Text(visible(cell)) for cell in row))
-        RichConsole().print(table)
+        # What is piped is read by programs: no line of it is folded.
+        RichConsole(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
 
     def error(self, message: str, *, code: str, hint: str | None) -> None:
         """Print an error on standard error, or as JSON on standard output."""

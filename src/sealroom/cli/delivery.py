@@ -21,7 +21,10 @@ from sealroom.core.evidence.verdict import Verdict
 from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
+from sealroom.core.wire.foreign_text import visible
 from sealroom.core.wire.participants import Role
+
+_MOST_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ def verify_and_deliver(
         print_verdict(verdict, invocation.console)
     if verdict_exit_code(verdict, accept_simulated=choice.accept_simulated) is not ExitCode.DONE:
         return Delivered(verdict=verdict, answers={})
-    _say_whose_code(invocation, client, assessment.bundle)
+    _say_whose_code(invocation, client, assessment.bundle, asked=not choice.yes)
     if not _agreed(invocation, choice, roles):
         return Delivered(verdict=verdict, answers={})
     answers = {}
@@ -105,7 +108,7 @@ def _verified(holder: KeyHolder, choice: Choice, bundle: bytes) -> VerifiedEncla
     return holder.verify(choice.policy, bundle=bundle)
 
 
-def _say_whose_code(invocation: Invocation, client: Client, raw_bundle: bytes) -> None:
+def _say_whose_code(invocation: Invocation, client: Client, raw_bundle: bytes, *, asked: bool) -> None:
     """Say whose program would see the data. The verdict holds: the bundle is what the enclave measured."""
     bundle = EvidenceBundle.from_bytes(raw_bundle)
     arguments = parse_arguments(bundle.arguments)
@@ -114,10 +117,12 @@ def _say_whose_code(invocation: Invocation, client: Client, raw_bundle: bytes) -
     how = "pinned by you" if known is not None and known.pinned else "not pinned by you"
     lines = bundle.entry_point.count(b"\n") + (not bundle.entry_point.endswith(b"\n"))
     say = invocation.console.say
-    others = len(bundle.code_list.files) - 1
-    say(f"run.py, {lines} lines, and {others} other files run inside and see all data")
+    names = ", ".join(file.path for file in bundle.code_list.files[:_MOST_NAMES])
+    more = len(bundle.code_list.files) - _MOST_NAMES
+    say(f"the program: {visible(names)}{f' and {more} others' if more > 0 else ''}; run.py has {lines} lines")
     say(f"signed by {provider.email}, key {provider.public_key.hex()} ({how})")
-    say(f"read it before you answer: sealroom code show {arguments.computation}")
+    when = "read it before you answer" if asked else "to read it"
+    say(f"{when}: sealroom code show {arguments.computation}")
 
 
 def _agreed(invocation: Invocation, choice: Choice, roles: tuple[Role, ...]) -> bool:

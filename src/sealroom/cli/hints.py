@@ -62,7 +62,7 @@ SERVER_HINTS: dict[str, str | None] = {
     "data_delivered": "your key was delivered for the present data; " + _STATUS,
     "data_not_done": "sealroom data done {computation}",
     # Key deliveries
-    "no_evidence": "no enclave waits yet; " + _STATUS,
+    "no_evidence": "no enclave of this launch showed evidence; " + _STATUS,
     "delivery_length": _VERIFY_AGAIN,
     "delivery_agreement": _VERIFY_AGAIN,
     "delivery_mrenclave": _VERIFY_AGAIN,

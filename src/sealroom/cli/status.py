@@ -19,7 +19,7 @@ NEXT = {
     State.AWAITING_KEYS: "sealroom evidence verify {uuid} --policy POLICY, then sealroom key deliver {uuid} "
     "--policy POLICY",
     State.RUNNING: "the program runs; ask again in a moment",
-    State.SUCCEEDED: "sealroom results get {uuid}, sealroom receipt verify {uuid} --policy POLICY",
+    State.SUCCEEDED: "sealroom receipt verify {uuid} --policy POLICY",
     State.FAILED: "sealroom logs {uuid}; the owner may launch again: sealroom computation relaunch {uuid}",
     State.REFUSED: "the owner may launch again: sealroom computation relaunch {uuid}",
     State.EXPIRED: "the owner may launch again: sealroom computation relaunch {uuid}",
@@ -57,7 +57,7 @@ def print_computation(invocation: Invocation, found: Computation) -> None:
         for p in found.participants
     ]
     console.table(("role", "e-mail", "registered", "sent", "key delivered"), rows)
-    console.next_step(NEXT[found.state].format(uuid=found.computation))
+    console.next_step(_next(found))
 
 
 def computation_document(found: Computation) -> dict[str, object]:
@@ -105,8 +105,15 @@ def computation_document(found: Computation) -> dict[str, object]:
         "refusal": None
         if found.refusal is None
         else {"by": found.refusal.by, "reason": found.refusal.reason, "epoch": found.refusal.epoch},
-        "next": NEXT[found.state].format(uuid=found.computation),
+        "next": _next(found),
     }
+
+
+def _next(found: Computation) -> str:
+    following = NEXT[found.state].format(uuid=found.computation)
+    if found.state is State.SUCCEEDED and Role.RESULT_CONSUMER in found.my_key_roles:
+        return f"sealroom results get {found.computation}, then {following}"
+    return following
 
 
 def _sent(participant: ParticipantStatus) -> str:
@@ -114,7 +121,11 @@ def _sent(participant: ParticipantStatus) -> str:
 
 
 def _time(moment: datetime | None) -> str:
-    return "not yet" if moment is None else moment.astimezone().strftime("%d %b %H:%M:%S")
+    if moment is None:
+        return "not yet"
+    here = moment.astimezone()
+    today = here.date() == datetime.now().astimezone().date()
+    return here.strftime("%H:%M:%S" if today else "%d %b %H:%M")
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -28,6 +28,8 @@ TITLE_WIDTH = 34
 def print_verdict(verdict: Verdict, console: Console) -> None:
     """Print the whole verdict for a person."""
     text, colour = BANNERS[verdict.decision]
+    if verdict.is_simulated and verdict.failures:
+        text, colour = f" SIMULATED, AND REFUSED: {len(verdict.failures)} checks failed ", "red"
     click.echo()
     click.secho(text.center(76), bold=True, fg="white", bg=colour)
     if verdict.mrenclave is not None:
