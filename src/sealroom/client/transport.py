@@ -325,6 +325,7 @@ def _message(error: JsonObject) -> str:
     parts = [error.text("message")]
     for name in ("got", "expected"):
         value = error.optional(name, error.anything)
-        if isinstance(value, str | int):
+        # Many a message says it itself.
+        if isinstance(value, str | int) and str(value) not in parts[0]:
             parts.append(f"{name} {value}")
     return ", ".join(parts)
