@@ -6,7 +6,6 @@ Spec: docs/spec/commitment.md; docs/spec/enclave-session.md, "Checked once".
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from sealroom.core.wire.receipt_opening import MAX_TOTAL_INPUTS, InputRecord
 from sealroom.enclave.admission import Admitted
 from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.refusal import ComputationRefusedError
-from sealroom.enclave.sealed_files import SealedFile, check_sealed_file
+from sealroom.enclave.sealed_files import Checking, SealedFile, check_sealed_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +31,18 @@ class CommittedInput:
 
 
 def check_inputs(
-    spool: HostFolder, providers: tuple[Admitted, ...], *, computation: UUID, pause: Callable[[], None]
+    spool: HostFolder, providers: tuple[Admitted, ...], *, computation: UUID, checking: Checking
 ) -> tuple[CommittedInput, ...]:
     """Check every list against its commitment and every file against its list, in the order of the providers.
 
-    `pause` is called often, and may raise to give up. Raises `ComputationRefusedError` with `inputs-differ`
-    for a list or file that is missing, added, swapped, renamed, reordered, changed, or that does not open
-    with its provider's key.
+    Raises `ComputationRefusedError` with `inputs-differ` for a list or file that is missing, added, swapped,
+    renamed, reordered, changed, or that does not open with its provider's key.
     """
     try:
         inputs = tuple(
             found
             for provider in providers
-            for found in _inputs_of(spool, provider, computation=computation, pause=pause)
+            for found in _inputs_of(spool, provider, computation=computation, checking=checking)
         )
         if len(inputs) > MAX_TOTAL_INPUTS:
             raise MalformedError(f"inputs: got {len(inputs)}, expected at most {MAX_TOTAL_INPUTS}")
@@ -56,7 +54,7 @@ def check_inputs(
 
 
 def _inputs_of(
-    spool: HostFolder, provider: Admitted, *, computation: UUID, pause: Callable[[], None]
+    spool: HostFolder, provider: Admitted, *, computation: UUID, checking: Checking
 ) -> list[CommittedInput]:
     participant = provider.participant
     raw = spool.read(names.input_list_name(participant.index), max_bytes=names.MAX_LIST_BYTES)
@@ -70,7 +68,7 @@ def _inputs_of(
         sender_pk=participant.public_key,
     )
     return [
-        _check_file(spool, provider, number, file, computation=computation, pause=pause)
+        _check_file(spool, provider, number, file, computation=computation, checking=checking)
         for number, file in enumerate(listed.files)
     ]
 
@@ -82,7 +80,7 @@ def _check_file(
     listed: InputFile,
     *,
     computation: UUID,
-    pause: Callable[[], None],
+    checking: Checking,
 ) -> CommittedInput:
     participant = provider.participant
     file = check_sealed_file(
@@ -92,7 +90,7 @@ def _check_file(
         sha256=listed.sha256,
         key=provider.keys.data_key,
         context=Context.input(computation=computation, owner_pk=participant.public_key, name=listed.name),
-        pause=pause,
+        checking=checking,
     )
     record = InputRecord(provider=participant.index, name=listed.name, size=listed.size, sha256=listed.sha256)
     return CommittedInput(record=record, file=file)

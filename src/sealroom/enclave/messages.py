@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealroom.core.errors import MalformedError
+from sealroom.core.wire.spool import TEMPORARY_SUFFIX
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_TEMPORARY_SUFFIX = ".tmp"
 _HASH_BLOCK = 1 << 20
 
 
@@ -105,7 +105,7 @@ class HostFolder:
 
     def create(self, name: str) -> io.FileIO:
         """Create the temporary file of `name`, in place of any that is there; `publish` finishes it."""
-        parent, temporary = self._parent(name, make=True), _last(name) + _TEMPORARY_SUFFIX
+        parent, temporary = self._parent(name, make=True), _last(name) + TEMPORARY_SUFFIX
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=parent)
@@ -117,7 +117,7 @@ class HostFolder:
         """Rename the temporary file of `name` to `name`."""
         parent = self._parent(name)
         try:
-            temporary = _last(name) + _TEMPORARY_SUFFIX
+            temporary = _last(name) + TEMPORARY_SUFFIX
             os.rename(temporary, _last(name), src_dir_fd=parent, dst_dir_fd=parent)
         finally:
             os.close(parent)
@@ -129,7 +129,7 @@ class HostFolder:
         except FileNotFoundError:
             return
         try:
-            os.unlink(_last(name) + _TEMPORARY_SUFFIX, dir_fd=parent)
+            os.unlink(_last(name) + TEMPORARY_SUFFIX, dir_fd=parent)
         except FileNotFoundError:
             pass
         finally:

@@ -8,7 +8,6 @@ Spec: docs/spec/code-list.md; docs/spec/enclave-session.md, "Checked once".
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sealroom.core.errors import MalformedError, VerificationError
@@ -28,7 +27,7 @@ from sealroom.core.wire.delivery import RefusalReason
 from sealroom.enclave.admission import Admitted
 from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.refusal import ComputationRefusedError
-from sealroom.enclave.sealed_files import SealedFile, check_sealed_file
+from sealroom.enclave.sealed_files import Checking, SealedFile, check_sealed_file
 
 _NO_PACKAGES = bytes(DIGEST_SIZE)
 _READ_BLOCK = 1 << 18
@@ -60,7 +59,7 @@ def check_code(
     provider: Admitted,
     *,
     arguments: Arguments,
-    pause: Callable[[], None],
+    checking: Checking,
 ) -> ProgramCode:
     """Check that the code is the one measured, that its provider signed it, and that all of it opens.
 
@@ -69,7 +68,7 @@ def check_code(
     _check_signature(spool, provider.participant.public_key, arguments)
     try:
         listed = _read_list(spool, arguments)
-        return _check_files(listed, code_folder, provider, arguments=arguments, pause=pause)
+        return _check_files(listed, code_folder, provider, arguments=arguments, checking=checking)
     except ComputationRefusedError:
         raise
     except (MalformedError, VerificationError) as exc:
@@ -109,7 +108,7 @@ def _check_files(
     provider: Admitted,
     *,
     arguments: Arguments,
-    pause: Callable[[], None],
+    checking: Checking,
 ) -> ProgramCode:
     clear: dict[str, bytes] = {}
     sealed: dict[str, SealedFile] = {}
@@ -127,9 +126,9 @@ def _check_files(
             sha256=file.sha256,
             key=provider.keys.data_key,
             context=context,
-            pause=pause,
+            checking=checking,
         )
-        _open_to_the_end(sealed[file.path], pause)
+        _open_to_the_end(sealed[file.path], checking)
     return ProgramCode(clear=clear, sealed=sealed)
 
 
@@ -140,7 +139,7 @@ def _read_clear(folder: HostFolder, file: CodeFile) -> bytes:
     return raw
 
 
-def _open_to_the_end(file: SealedFile, pause: Callable[[], None]) -> None:
+def _open_to_the_end(file: SealedFile, checking: Checking) -> None:
     with file.open() as reader:
         while reader.read(_READ_BLOCK):
-            pause()
+            checking.pause()

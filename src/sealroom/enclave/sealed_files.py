@@ -49,6 +49,27 @@ class SealedFile:
             raise
 
 
+class Checking:
+    """The one check of all files, which may be given up between blocks and then leaves no key behind.
+
+    `pause` is called often, and raises to give up.
+    """
+
+    def __init__(self, pause: Callable[[], None]) -> None:
+        self.pause = pause
+        self._subkeys: list[Subkey] = []
+
+    def keep(self, subkey: Subkey) -> Subkey:
+        """Return `subkey`, and remember it: the failure of a later file must find it."""
+        self._subkeys.append(subkey)
+        return subkey
+
+    def wipe(self) -> None:
+        """Erase every subkey that was derived so far."""
+        for subkey in self._subkeys:
+            subkey.wipe()
+
+
 def check_sealed_file(
     folder: HostFolder,
     place: str,
@@ -57,19 +78,19 @@ def check_sealed_file(
     sha256: bytes,
     key: DataKey,
     context: Context,
-    pause: Callable[[], None],
+    checking: Checking,
 ) -> SealedFile:
     """Hash the file at `place` and derive its subkey from the very bytes that were hashed.
 
     Raises `MalformedError` or `VerificationError` for a file of another size or digest, for what is no
     container, and for one that was sealed with another key or for another context.
     """
-    hashed = folder.hash(place, size=size, keep=HEADER_SIZE, pause=pause)
+    hashed = folder.hash(place, size=size, keep=HEADER_SIZE, pause=checking.pause)
     if not hmac.compare_digest(hashed.sha256, sha256):
         raise VerificationError(f"{place}: not the file with the listed digest")
     header = Header.from_bytes(hashed.start)
     Layout.of(size, chunk_log2=header.chunk_log2)
-    subkey = unlock(header, key=key, context=context)
+    subkey = checking.keep(unlock(header, key=key, context=context))
     return SealedFile(folder=folder, place=place, size=size, header=header, subkey=subkey)
 
 

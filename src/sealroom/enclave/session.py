@@ -39,6 +39,7 @@ from sealroom.enclave.program import run_program
 from sealroom.enclave.program_code import ProgramCode, check_code
 from sealroom.enclave.refusal import ComputationRefusedError
 from sealroom.enclave.running import Ending, Run
+from sealroom.enclave.sealed_files import Checking
 from sealroom.enclave.waiting import check_not_ended, wait_for_deliveries
 
 EXIT_REFUSED = 1
@@ -122,41 +123,47 @@ def _publish(base: Path, arguments: Arguments) -> _Enclave:
 def _admit(enclave: _Enclave) -> _Ready | None:
     """Do steps 4 to 6; return `None` when the computation was refused, and the refusal signed."""
     slots = Slots(enclave.own, box_key=enclave.box_key)
+    checking = Checking(lambda: check_not_ended(enclave.spool))
+    ready: _Ready | None = None
     try:
         wait_for_deliveries(enclave.spool, slots)
         slots.check_keys()
-        inputs, code = _check_files(enclave, slots)
+        inputs, code = _check_files(enclave, slots, checking)
         check_not_ended(enclave.spool)
         opened = open_receipt(
             enclave.own, slots, inputs, identity_key=enclave.identity_key, box_key=enclave.box_key
         )
         enclave.spool.write(names.OPENING, opened.envelope.to_bytes())
+        ready = _Ready(opened=opened, inputs=inputs, code=code)
     except ComputationRefusedError as exc:
-        slots.wipe()
-        enclave.box_key.wipe()
+        _wipe_opened(enclave, slots, checking)
         _refuse(enclave, exc.reason)
-        return None
     finally:
         # Also when the spool broke on the way: then nothing is signed, and nothing is left.
-        slots.wipe()
-        enclave.box_key.wipe()
+        if ready is None:
+            _wipe_opened(enclave, slots, checking)
         enclave.identity_key.wipe()
-    return _Ready(opened=opened, inputs=inputs, code=code)
+    return ready
 
 
-def _check_files(enclave: _Enclave, slots: Slots) -> tuple[tuple[CommittedInput, ...], ProgramCode]:
+def _wipe_opened(enclave: _Enclave, slots: Slots, checking: Checking) -> None:
+    """Wipe everything that opens anything: all secrets but the identity key."""
+    slots.wipe()
+    enclave.box_key.wipe()
+    checking.wipe()
+
+
+def _check_files(
+    enclave: _Enclave, slots: Slots, checking: Checking
+) -> tuple[tuple[CommittedInput, ...], ProgramCode]:
     """Do step 5, from the inputs on; a host that asks to end is heard between blocks."""
     arguments = enclave.own.arguments
-
-    def pause() -> None:
-        check_not_ended(enclave.spool)
-
     inputs = check_inputs(
-        enclave.spool, slots.in_role(Role.DATA_PROVIDER), computation=arguments.computation, pause=pause
+        enclave.spool, slots.in_role(Role.DATA_PROVIDER), computation=arguments.computation, checking=checking
     )
     (provider,) = slots.in_role(Role.CODE_PROVIDER)
     code_folder = HostFolder(enclave.base / _CODE)
-    code = check_code(enclave.spool, code_folder, provider, arguments=arguments, pause=pause)
+    code = check_code(enclave.spool, code_folder, provider, arguments=arguments, checking=checking)
     return inputs, code
 
 

@@ -3,11 +3,14 @@
 import pytest
 from enclave_world import MRENCLAVE, World
 
+from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.enclave_keys import BoxKey, IdentityKey
+from sealroom.core.sealing.header import Header, Subkey, unlock
+from sealroom.core.sealing.keys import DataKey
 from sealroom.core.wire import spool as names
 from sealroom.core.wire.delivery import RefusalReason
 from sealroom.core.wire.spool import PublicKeys
-from sealroom.enclave import session
+from sealroom.enclave import sealed_files, session
 from sealroom.enclave.admission import Self
 from sealroom.enclave.messages import HostFolder
 
@@ -35,6 +38,27 @@ class FullDisk(HostFolder):
     def write(self, name: str, content: bytes) -> None:
         if name == names.OPENING:
             raise OSError(28, "no space left on device")
+        super().write(name, content)
+
+
+class WatchedSubkeys(ActingHost):
+    """A spool that looks, when the refusal is written, which subkeys of checked files are still there."""
+
+    def __init__(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, bytes]
+    ) -> None:
+        super().__init__(world, name, content)
+        self.derived: list[Subkey] = []
+        self.wiped_at_refusal: list[bool] = []
+        monkeypatch.setattr(sealed_files, "unlock", self._unlock)
+
+    def _unlock(self, header: Header, *, key: DataKey, context: Context) -> Subkey:
+        self.derived.append(unlock(header, key=key, context=context))
+        return self.derived[-1]
+
+    def write(self, name: str, content: bytes) -> None:
+        if name == names.REFUSAL:
+            self.wiped_at_refusal = [subkey.wiped for subkey in self.derived]
         super().write(name, content)
 
 
@@ -91,6 +115,37 @@ def test_a_full_disk_at_the_opening_signs_nothing_else_and_leaves_no_key(world: 
         session._admit(enclave)
     assert_wiped(enclave)
     assert not (world.spool / "refusal").exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "content", "reason"),
+    [
+        (names.CODE_SIGNATURE, {names.CODE_SIGNATURE: bytes(64)}, RefusalReason.CODE_SIGNATURE),
+        (names.CODE_LIST, {"end": b"cancelled"}, RefusalReason.CANCELLED),
+        ("inputs/1/list", {"inputs/1/list": b"{}"}, RefusalReason.INPUTS_DIFFER),
+    ],
+)
+def test_subkeys_of_files_that_were_checked_are_wiped_before_a_refusal_is_signed(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    content: dict[str, bytes],
+    reason: RefusalReason,
+) -> None:
+    world.add_input(0, "a", b"honest")
+    world.code["model.py"] = "x = 1\n"
+    spool = WatchedSubkeys(world, monkeypatch, moment, content)
+    assert session._admit(waiting(world, spool)) is None
+    assert world.refusal().reason is reason
+    assert spool.wiped_at_refusal
+    assert all(spool.wiped_at_refusal)
+
+
+def test_subkeys_stay_for_a_run_that_was_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add_input(0, "a", b"honest")
+    spool = WatchedSubkeys(world, monkeypatch, "nothing", {})
+    assert session._admit(waiting(world, spool)) is not None
+    assert not any(subkey.wiped for subkey in spool.derived)
 
 
 def test_a_list_exchanged_between_two_reads_cannot_be(world: World) -> None:
