@@ -117,15 +117,18 @@ class DerReader:
             raise MalformedError(f"{name}: bit string is not a whole number of bytes")
         return content[1:]
 
-    def time(self, name: str) -> datetime:
-        """Take a time as RFC 5280 writes it: UTCTime through 2049, GeneralizedTime after."""
+    def time(self, name: str, *, any_form: bool = False) -> datetime:
+        """Take a time as RFC 5280 writes it: UTCTime through 2049, GeneralizedTime after.
+
+        With `any_form` also a GeneralizedTime of an earlier year, which some makers of certificates write.
+        """
         tag = self.peek_tag()
         if tag == UTC_TIME:
             digits = self.content(UTC_TIME, name)
             century = b"19" if digits[:1] >= b"5" else b"20"
             return _instant(century + digits, name)
         instant = _instant(self.content(GENERALIZED_TIME, name), name)
-        if instant.year < 2050:
+        if instant.year < 2050 and not any_form:
             raise MalformedError(f"{name}: generalized time before 2050")
         return instant
 
