@@ -6,6 +6,7 @@ never guesses. Specification: docs/spec/quotes.md, "Certificates".
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from sealroom.core.errors import MalformedError
@@ -21,7 +22,6 @@ GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 SET = 0x31
 
-_HIGH_TAG = 0x1F
 _MAX_LENGTH_OCTETS = 3
 
 
@@ -40,6 +40,10 @@ class DerReader:
         """Whether nothing is left."""
         return self._offset == self._end
 
+    def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Compare all that is left with `pattern`, taking nothing."""
+        return pattern.fullmatch(self.data, self._offset, self._end)
+
     def peek_tag(self) -> int | None:
         """Return the next tag, or `None` at the end."""
         return None if self.empty else self.data[self._offset]
@@ -49,14 +53,16 @@ class DerReader:
         if self._offset != self._end:
             raise MalformedError(f"{name}: {self._end - self._offset} bytes left over")
 
-    def _header(self, name: str) -> tuple[int, int, int]:
+    def _expect(self, tag: int, name: str) -> tuple[int, int]:
+        """Take one element with `tag`; return where its content starts and stops."""
         data, offset, end = self.data, self._offset, self._end
-        if offset + 2 > end:
-            raise MalformedError(f"{name}: truncated")
-        tag, length = data[offset], data[offset + 1]
         start = offset + 2
-        if tag & _HIGH_TAG == _HIGH_TAG:
-            raise MalformedError(f"{name}: tag 0x{tag:02x} is not used here")
+        if start > end:
+            raise MalformedError(f"{name}: truncated")
+        # No tag that is ever expected has the high form, so that one is refused here, too.
+        if data[offset] != tag:
+            raise MalformedError(f"{name}: tag 0x{data[offset]:02x} where 0x{tag:02x} is expected")
+        length = data[offset + 1]
         if length >= 0x80:
             octets = length & 0x7F
             if not 1 <= octets <= _MAX_LENGTH_OCTETS or start + octets > end:
@@ -65,14 +71,9 @@ class DerReader:
             if length < 0x80 or length >> (8 * (octets - 1)) == 0:
                 raise MalformedError(f"{name}: length is not minimal")
             start += octets
-        if start + length > end:
+        stop = start + length
+        if stop > end:
             raise MalformedError(f"{name}: needs {length} bytes, {end - start} left")
-        return tag, start, start + length
-
-    def _expect(self, tag: int, name: str) -> tuple[int, int]:
-        found, start, stop = self._header(name)
-        if found != tag:
-            raise MalformedError(f"{name}: tag 0x{found:02x} where 0x{tag:02x} is expected")
         self._offset = stop
         return start, stop
 

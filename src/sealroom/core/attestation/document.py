@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sealroom.core.attestation.chain import CertificateChain
 from sealroom.core.attestation.memo import Memo
@@ -23,7 +23,6 @@ MAX_LEVELS = 256
 _MAX_ADVISORIES = 256
 _MAX_SVN = 0xFFFF
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*", re.ASCII)
 
 JsonObject = dict[str, JsonValue]
 
@@ -120,9 +119,18 @@ def hex_member(source: JsonObject, key: str, *, size: int) -> bytes:
 
 def parse_hex(text: str, *, size: int | None, field: str) -> bytes:
     """Read `text` as hexadecimal of either case, of `size` bytes if that is given."""
-    if not _HEX.fullmatch(text) or (size is not None and len(text) != 2 * size):
-        raise MalformedError(f"{field}: not {'' if size is None else size} bytes in hexadecimal")
-    return bytes.fromhex(text)
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError as exc:
+        raise MalformedError(f"{field}: {_not_bytes(size)}") from exc
+    # White space, which `fromhex` leaves out, makes the text longer than its bytes.
+    if len(text) != 2 * (len(raw) if size is None else size) or len(text) != 2 * len(raw):
+        raise MalformedError(f"{field}: {_not_bytes(size)}")
+    return raw
+
+
+def _not_bytes(size: int | None) -> str:
+    return f"not {'' if size is None else size} bytes in hexadecimal"
 
 
 def time_member(source: JsonObject, key: str) -> datetime:
@@ -131,7 +139,7 @@ def time_member(source: JsonObject, key: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise MalformedError(f"{key}: not a time of the form YYYY-MM-DDThh:mm:ssZ")
     try:
-        return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError as exc:
         raise MalformedError(f"{key}: no such time") from exc
 

@@ -6,6 +6,7 @@ Specification: docs/spec/quotes.md, "SGX extension of a PCK certificate".
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -122,9 +123,38 @@ def _sgx_type(reader: DerReader) -> SgxType:
         raise MalformedError(f"sgx type: unknown value {number}") from exc
 
 
+def _usual_tcb() -> re.Pattern[bytes]:
+    """Return the DER of the eighteen pairs in order as a pattern; each group is one pair, numbers minimal."""
+    pair, smaller, larger = rb"\x30%b\x06\x0b%b\x02%b", rb"\x01[\x00-\x7f]", rb"\x02\x00[\x80-\xff]"
+    pairs = []
+    for number in range(1, _TCB_COMPONENTS + 1):
+        name = re.escape(SGX_EXTENSION + bytes([2, number]))
+        pairs.append(b"(%b|%b)" % (pair % (b"\x10", name, smaller), pair % (b"\x11", name, larger)))
+    pce = re.escape(SGX_EXTENSION + bytes([2, 17]))
+    pairs.append(b"(%b)" % (pair % (b"\x10", pce, smaller)))
+    pairs.append(rb"\x30\x1f\x06\x0b%b\x04\x10(.{16})" % re.escape(SGX_EXTENSION + bytes([2, 18])))
+    return re.compile(b"".join(pairs), re.DOTALL)
+
+
+_USUAL_TCB = _usual_tcb()
+
+
 def _tcb(reader: DerReader) -> tuple[bytes, int]:
-    fields = _fields(reader.inside(der.SEQUENCE, "tcb"), SGX_EXTENSION + b"\x02", "tcb")
+    pairs = reader.inside(der.SEQUENCE, "tcb")
     reader.finish("tcb")
+    # Eighty DER elements, the same in every certificate but for their numbers: compared at once, which is ten
+    # times as fast. Whatever does not match is read element by element, and refused there if it is wrong.
+    usual = pairs.match(_USUAL_TCB)
+    if usual is not None:
+        *numbers, cpu_svn = usual.groups()
+        last_bytes = bytes(number[-1] for number in numbers)
+        if last_bytes[:_TCB_COMPONENTS] == cpu_svn:
+            return cpu_svn, last_bytes[_TCB_COMPONENTS]
+    return _tcb_pair_by_pair(pairs)
+
+
+def _tcb_pair_by_pair(pairs: DerReader) -> tuple[bytes, int]:
+    fields = _fields(pairs, SGX_EXTENSION + b"\x02", "tcb")
     components = bytes(
         _svn(fields, number, 0xFF, "tcb component") for number in range(1, _TCB_COMPONENTS + 1)
     )

@@ -40,7 +40,11 @@ def verify_der_signature(
     """
     if memo is not None and memo.has_verified(point, message, signature):
         return
-    key = parse_point(point, name=f"key of {name}")
+
+    def load(raw: bytes) -> ec.EllipticCurvePublicKey:
+        return parse_point(raw, name=f"key of {name}")
+
+    key = load(point) if memo is None else memo.key(point, load)
     try:
         key.verify(signature, message, _ECDSA)
     except InvalidSignature as exc:

@@ -17,6 +17,9 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800") | fro
 
 def visible(text: str) -> str:
     """Return `text` on one line with every character that has no glyph replaced by its code point."""
+    # Of ASCII, exactly the printable characters have a glyph: the common case, decided at once.
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_shown(character) for character in text)
 
 
