@@ -71,14 +71,14 @@ class Journal:
 
     def note_registration(self, computation: UUID, registration: Registration) -> None:
         """Note a key before it is registered; raises `VerificationError` when the role has another one."""
-        known = {noted.role: noted for noted in self.registrations(computation)}.get(registration.role)
-        if known is not None:
-            if known != registration:
+        with self.transaction() as write:
+            known = {noted.role: noted for noted in self.registrations(computation)}.get(registration.role)
+            if known == registration:
+                return
+            if known is not None:
                 raise VerificationError(
                     f"registration as {registration.role.value}: another key was registered"
                 )
-            return
-        with self.transaction() as write:
             write.execute(
                 "INSERT INTO registration VALUES (?, ?, ?, ?, ?)",
                 (
@@ -156,12 +156,18 @@ class Journal:
             write.execute("DELETE FROM upload WHERE uuid = ? AND name = ?", (computation.bytes, name))
 
     def note_commitment(self, computation: UUID, commitment: bytes, inputs: InputList) -> None:
-        """Fix the input list; raises `VerificationError` when another one was fixed before."""
+        """Fix the input list; raises `VerificationError` when another one was fixed before.
+
+        Also when `inputs` is no longer what was uploaded: another process may have added a file meanwhile,
+        which would then neither be in the list nor could be taken back.
+        """
         with self.transaction() as write:
             row = write.execute(
                 "SELECT commitment FROM commitment WHERE uuid = ?", (computation.bytes,)
             ).fetchone()
             if row is None:
+                if self.uploads(computation) != inputs:
+                    raise VerificationError("inputs: the files changed meanwhile; say done again")
                 write.execute(
                     "INSERT INTO commitment VALUES (?, ?, ?, ?)",
                     (computation.bytes, commitment, inputs.to_json(), now_text()),

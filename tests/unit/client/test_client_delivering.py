@@ -1,6 +1,6 @@
 """Delivering, without a server: what is sent is what the journal holds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,16 +10,24 @@ from uuid import UUID
 
 import pytest
 
+from sealroom.client import delivering
 from sealroom.client.computation import Launch
-from sealroom.client.delivery_journal import Consent, DeliveryBlockedError, DeliveryKey
+from sealroom.client.delivery_journal import (
+    Consent,
+    DeliveryBlockedError,
+    DeliveryJournal,
+    DeliveryKey,
+    NotedDelivery,
+)
 from sealroom.client.home import Home
 from sealroom.client.identity import create_identity
+from sealroom.client.journal import Journal
 from sealroom.client.roles import DataProvider, ResultConsumer
 from sealroom.client.session import Client
 from sealroom.client.store import JoinedComputation
 from sealroom.client.transport import Request, ServerAddress
 from sealroom.core.errors import MalformedError, PolicyError, TransportError, VerificationError
-from sealroom.core.sealing.delivery import open_delivery
+from sealroom.core.sealing.delivery import open_delivery, seal_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey
 from sealroom.core.sealing.invitation import Invitation
 from sealroom.core.sealing.keys import SigningKey
@@ -222,6 +230,37 @@ def test_a_second_enclave_is_stopped_before_anything_is_sealed_or_sent(client: C
         enclave(client, number=2), consent=consent, insecure_accept_simulated=COMPUTATION
     )
     assert len(client.deliveries.open_enclaves(COMPUTATION)) == 2
+
+
+def test_a_delivery_by_another_process_while_this_one_sealed_stops_it(
+    client: Client, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The count is made again in the transaction that records: nothing passes between looking and writing."""
+    monkeypatch.setattr(delivering, "seal_delivery", meanwhile(client))
+    with pytest.raises(DeliveryBlockedError) as blocked:
+        consumer(client).deliver(enclave(client), insecure_accept_simulated=COMPUTATION)
+    assert (blocked.value.code, blocked.value.enclaves) == ("too-many-enclaves", 2)
+    assert wire.sent == []
+
+
+def meanwhile(client: Client) -> Callable[..., bytes]:
+    """Seal, and before that deliver to another enclave by another opening of the same home."""
+
+    def seal(**given: Any) -> bytes:
+        other = enclave(client, number=2)
+        noted = NotedDelivery(
+            key=DeliveryKey(computation=COMPUTATION, mrenclave=other.mrenclave, role=given["role"]),
+            agreement=other.arguments.agreement,
+            identity_pk=other.identity_pk,
+            wire=bytes(402),
+            bundle_sha256=other.bundle_sha256,
+            noted_at=datetime.now(UTC),
+        )
+        with Journal(client.home) as journal:
+            DeliveryJournal(journal).note_delivery(noted, Consent())
+        return seal_delivery(**given)
+
+    return seal
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b'{"admitted": 1}', b'{"refused": "because"}'])

@@ -83,6 +83,16 @@ def test_a_commitment_is_final(journal: Journal) -> None:
         journal.forget_upload(UUID_A, "a.csv")
 
 
+def test_a_list_to_which_another_process_added_a_file_is_not_fixed(journal: Journal) -> None:
+    journal.note_upload(UUID_A, file())
+    inputs = journal.uploads(UUID_A)
+    journal.note_upload(UUID_A, file("added.csv"))
+    with pytest.raises(VerificationError, match="changed meanwhile"):
+        journal.note_commitment(UUID_A, bytes(32), inputs)
+    assert journal.commitment(UUID_A) is None
+    journal.note_commitment(UUID_A, bytes(32), journal.uploads(UUID_A))
+
+
 def test_the_code_sent_last_is_expected(journal: Journal) -> None:
     one, two = bytes([1]) * 32, bytes([2]) * 32
     for digest in (one, one, two, one):
