@@ -15,6 +15,9 @@
     record.py         how checks are written down while they are made
     verdict.py        the answer: a tree of checks, and the errors that carry it
     receipt.py        verifying receipts, later and without trust in anybody
+    lone_quote.py     a quote without a bundle
+    certificate.py    a quote in a TLS certificate, and whose key that is
+    maa.py            a token of Microsoft Azure Attestation, a second kind of evidence
 
 Spec: docs/spec/verification.md, docs/spec/policy.md, docs/spec/manifest.md.
 """

@@ -7,6 +7,7 @@ Spec: docs/spec/quote-appraisal.md.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.core.attestation.chain import note_chain
@@ -19,6 +20,7 @@ from sealroom.core.attestation.quote_checks import (
     check_not_debug,
 )
 from sealroom.core.attestation.reports import SgxReport, TdFlags, TdReport
+from sealroom.core.attestation.tcb import TcbVerdict
 from sealroom.core.errors import PolicyError, VerificationError
 from sealroom.core.evidence.genuine import appraise_genuineness
 from sealroom.core.evidence.platform import appraise_platform
@@ -26,6 +28,14 @@ from sealroom.core.evidence.policy import Policy, SignerRule, Word
 from sealroom.core.evidence.quote_catalogue import QUOTE_GROUPS, QUOTE_PAGE
 from sealroom.core.evidence.record import Record
 from sealroom.core.evidence.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppraisedQuote:
+    """What became of a quote: `verified` where its every signature held, `tcb` where documents judged it."""
+
+    verified: VerifiedQuote | None
+    tcb: TcbVerdict | None
 
 
 def appraise_quote(
@@ -47,9 +57,26 @@ def appraise_quote(
     not end in Intel's pinned key is simulated. `pck_chain` is the PEM chain of a quote that only names its
     platform.
     """
+    record = Record(groups=QUOTE_GROUPS, page=QUOTE_PAGE)
+    appraised = record_quote(
+        record, quote, collateral, policy=policy, roots=roots, now=now, pck_chain=pck_chain
+    )
+    return conclude(record, appraised, policy=policy, now=now)
+
+
+def record_quote(
+    record: Record,
+    quote: bytes,
+    collateral: bytes | VerifiedCollateral | None,
+    *,
+    policy: Policy,
+    roots: Sequence[bytes],
+    now: datetime,
+    pck_chain: bytes | None = None,
+) -> AppraisedQuote:
+    """Make the checks of `appraise_quote` in a `record` that has their groups, perhaps among others."""
     if now.tzinfo is None:
         raise ValueError("now: expected a moment with its time zone")
-    record = Record(groups=QUOTE_GROUPS, page=QUOTE_PAGE)
     memo = Memo()
     if isinstance(collateral, VerifiedCollateral):
         note_chain(collateral.pck_crl_chain, memo=memo)
@@ -66,13 +93,19 @@ def appraise_quote(
     if verified is not None:
         tcb = appraise_platform(record, verified, collateral, policy=policy, now=now, memo=memo)
         _appraise_body(record, verified, policy)
+    return AppraisedQuote(verified=verified, tcb=tcb)
+
+
+def conclude(record: Record, appraised: AppraisedQuote, *, policy: Policy, now: datetime) -> Verdict:
+    """Return the verdict of a `record` that holds the checks of a quote."""
+    tcb = appraised.tcb
     return Verdict(
         policy_name=policy.name,
         at=now,
         is_simulated=record.is_simulated("quote.root"),
         status=None if tcb is None else tcb.status.value,
         advisories=() if tcb is None else tcb.advisories,
-        mrenclave=_mrenclave(verified),
+        mrenclave=_mrenclave(appraised.verified),
         groups=record.groups(),
     )
 

@@ -181,6 +181,14 @@ class UnusableCollateralError(CollateralError):
         self.verdict = verdict
 
 
+def refusal(verdict: Verdict) -> RefusedEvidenceError | UnusableCollateralError:
+    """Return the error for a verdict that does not accept; collateral is to blame only if nothing else is."""
+    failures = verdict.failures
+    if failures and all(check.blame is Blame.COLLATERAL for check in failures):
+        return UnusableCollateralError(verdict)
+    return RefusedEvidenceError(verdict)
+
+
 def worst(outcomes: Iterator[Outcome]) -> Outcome:
     """Return the worst of `outcomes`; of none, `NOT_REACHED`, for nothing was shown."""
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.NOT_REACHED)

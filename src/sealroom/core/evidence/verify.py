@@ -21,12 +21,7 @@ from sealroom.core.evidence.measured import appraise_measurement
 from sealroom.core.evidence.platform import appraise_platform
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.record import Record
-from sealroom.core.evidence.verdict import (
-    Blame,
-    RefusedEvidenceError,
-    UnusableCollateralError,
-    Verdict,
-)
+from sealroom.core.evidence.verdict import Verdict, refusal
 from sealroom.core.measurement.release import Release
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.bundle import EvidenceBundle
@@ -90,7 +85,7 @@ def verify_evidence(
     """
     appraisal = _appraise(bundle, policy=policy, expected=expected, release=release, roots=roots, now=now)
     if not appraisal.verdict.accepted:
-        raise _refusal(appraisal.verdict)
+        raise refusal(appraisal.verdict)
     tcb, mrenclave, arguments, box_pk = _accepted_parts(appraisal)
     return VerifiedEnclave(
         arguments=arguments,
@@ -121,7 +116,7 @@ def insecure_verify_simulated_evidence(
     """
     appraisal = _appraise(bundle, policy=policy, expected=expected, release=release, roots=roots, now=now)
     if not appraisal.verdict.passed_but_simulated:
-        raise _refusal(appraisal.verdict)
+        raise refusal(appraisal.verdict)
     tcb, mrenclave, arguments, box_pk = _accepted_parts(appraisal)
     return SimulatedEnclave(
         arguments=arguments,
@@ -193,10 +188,3 @@ def _accepted_parts(appraisal: _Appraisal) -> tuple[TcbVerdict, bytes, Arguments
     if tcb is None or mrenclave is None or arguments is None or box_pk is None:
         raise RuntimeError("verdict: accepted without all of its parts")
     return tcb, mrenclave, arguments, box_pk
-
-
-def _refusal(verdict: Verdict) -> RefusedEvidenceError | UnusableCollateralError:
-    failures = verdict.failures
-    if failures and all(check.blame is Blame.COLLATERAL for check in failures):
-        return UnusableCollateralError(verdict)
-    return RefusedEvidenceError(verdict)
