@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire.receipt import Closing
-from sealroom.core.wire.spool import LOG, LOG_KEYS, MAX_LOG_KEYS_BYTES, result_name
+from sealroom.core.wire.spool import LOG, LOG_KEYS, MAX_LOG_KEYS_BYTES, MAX_RESULT_FILES, result_name
 from sealroom.server.blobs import CHUNK, Blob, BlobStore
 from sealroom.server.launchers.base import Launcher
 from sealroom.server.launchers.spool_files import Spool
@@ -19,23 +19,30 @@ from sealroom.server.services.endings import Outputs
 
 # Of a container over its contents: header, one tag for each chunk of at least 4 KiB, padding of a log.
 _OVERHEAD = 64 * 1024
+# Of an empty result: a header and one tag.
+_EMPTY_CONTAINER = 92
 
 
 def take_outputs(launch: Launch, launcher: Launcher, closing: Closing, blobs: BlobStore) -> Outputs:
     """Store every result and the log that `closing` lists; what is not there or differs is missing."""
     spool = launcher.spool(UUID(launch.computation_uuid), launch.epoch)
     computation = launch.computation
-    most = 2 * computation.max_output_bytes + _OVERHEAD
+    # For all of them together: the program could list thousands, each as large as the whole budget.
+    left = 2 * computation.max_output_bytes + _OVERHEAD + _EMPTY_CONTAINER * len(closing.outputs)
     places: dict[int, int] = defaultdict(int)
     results: list[ResultRow] = []
     missing: list[str] = []
     for output in closing.outputs:
         place = places[output.consumer]
         places[output.consumer] += 1
-        blob = _take(spool, result_name(output.consumer, place), blobs, sha256=output.sha256, max_bytes=most)
+        blob = None
+        if place < MAX_RESULT_FILES:
+            name = result_name(output.consumer, place)
+            blob = _take(spool, name, blobs, sha256=output.sha256, max_bytes=left)
         if blob is None:
             missing.append(f"results/{output.consumer}/{output.name}")
             continue
+        left -= blob.size
         row = ResultRow(consumer=output.consumer, place=place, name=output.name, blob=blob.name)
         row.size, row.sha256 = blob.size, blob.sha256
         results.append(row)
