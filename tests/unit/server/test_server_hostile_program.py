@@ -1,9 +1,12 @@
 """What a program that took over its own process can do to the server: it has the run key and the spool."""
 
+import shutil
+
 from server_world import NOW, Puppet, ServerWorld, Study
 
 from sealroom.core.sealing.receipt import sign_closing
 from sealroom.core.wire.byte_fields import sha256
+from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import Closing, Outcome, OutputRecord
 from sealroom.core.wire.spool import CLOSING, MAX_RESULT_FILES, result_name
 
@@ -76,3 +79,19 @@ def test_a_run_whose_program_closed_its_spool_to_the_server_ends_when_it_is_gone
     puppet.vanish()
     world.follow()
     assert study.state == "Failed"
+
+
+def test_an_unanswered_delivery_does_not_hide_the_end_of_a_run_whose_inbox_is_no_folder(
+    study: Study, world: ServerWorld
+) -> None:
+    puppet = study.launch()
+    delivery = study.delivery(puppet, Role.CODE_PROVIDER, study.coder)
+    assert study.coder.post(study.path("/deliveries"), content=delivery).status_code == 200
+    inbox = world.launcher.folder(study.uuid, 1) / "spool" / "inbox"
+    shutil.rmtree(inbox)
+    inbox.write_bytes(b"")
+    puppet.open()
+    world.follow()
+    close(puppet, ())
+    world.follow()
+    assert study.state == "Succeeded"
