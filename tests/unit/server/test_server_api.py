@@ -649,6 +649,14 @@ def test_nothing_of_a_sealed_key_is_kept_but_the_delivery(study: Study, world: S
     assert study.preshared.reveal() not in database
 
 
+@pytest.mark.parametrize(
+    "path", ["events?after", "evidence?epoch", "receipt?epoch", "log?epoch", "results?epoch"]
+)
+def test_a_number_that_no_database_column_holds_is_refused_with_a_code(study: Study, path: str) -> None:
+    answer = study.owner.get(study.path(f"/{path}={10**30}"))
+    assert (answer.status_code, code_of(answer)) == (400, "malformed")
+
+
 # The description of the API
 
 

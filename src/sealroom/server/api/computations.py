@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sealroom.core.wire.byte_fields import parse_choice
+from sealroom.core.wire.byte_fields import MAX_NUMBER, parse_choice
 from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms, parse_computation
 from sealroom.server.api.caller import TheCaller, ThePoster, TheUuid, body_parts
 from sealroom.server.api.models import (
@@ -73,7 +73,9 @@ def post_key(caller: ThePoster, uuid: TheUuid, body: NewKey) -> Answer:
 
 
 @router.get("/computations/{uuid}/events")
-def list_events(caller: TheCaller, uuid: TheUuid, after: int = Query(default=-1, ge=-1)) -> EventList:
+def list_events(
+    caller: TheCaller, uuid: TheUuid, after: int = Query(default=-1, ge=-1, le=MAX_NUMBER)
+) -> EventList:
     """Show the computation's log, from the event after number `after`."""
     with caller.reading() as (session, account):
         computation = find_computation(session, uuid, account)

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from sealroom.core.wire.byte_fields import MAX_NUMBER
 from sealroom.core.wire.delivery import DELIVERY_SIZE
 from sealroom.server.api.caller import Caller, Poster, TheCaller, ThePoster, TheUuid, body_parts
 from sealroom.server.api.models import ComputationView, DeliveryView, OptionalReason, Reason
@@ -36,7 +37,9 @@ _Seen = TypeVar("_Seen")
 
 
 @router.get("/computations/{uuid}/evidence", response_class=Response, responses={200: _BINARY})
-def get_evidence(caller: TheCaller, uuid: TheUuid, epoch: int | None = Query(default=None, ge=1)) -> Response:
+def get_evidence(
+    caller: TheCaller, uuid: TheUuid, epoch: int | None = Query(default=None, ge=1, le=MAX_NUMBER)
+) -> Response:
     """Give the evidence bundle of the present enclave, or of an earlier epoch's."""
     with caller.reading() as (session, account):
         computation = find_computation(session, uuid, account)

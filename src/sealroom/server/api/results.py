@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 
+from sealroom.core.wire.byte_fields import MAX_NUMBER
 from sealroom.server.api.caller import Caller, TheCaller, TheUuid
 from sealroom.server.api.models import ResultList, ResultView
 from sealroom.server.api.streaming import send_blob
@@ -15,7 +16,9 @@ from sealroom.server.services import results
 
 router = APIRouter(tags=["results"])
 
-Epoch = Annotated[int | None, Query(ge=1, description="a launch; without it, the latest that has one")]
+Epoch = Annotated[
+    int | None, Query(ge=1, le=MAX_NUMBER, description="a launch; without it, the latest that has one")
+]
 Range = Annotated[str | None, Header()]
 _BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 _JSON = {"content": {"application/json": {"schema": {"type": "object"}}}}
