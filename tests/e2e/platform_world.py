@@ -97,6 +97,8 @@ class Platform:
         self.root = root
         self.server = PlatformServer(root / "server")
         self.operator = HostileProxy(upstream=lambda: self.server.url)
+        # Whether people reach the server without the operator's recording, which keeps whole files in memory.
+        self.direct = False
 
     def start(self) -> None:
         self.server.start()
@@ -113,7 +115,8 @@ class Platform:
 
     @property
     def address(self) -> ServerAddress:
-        return ServerAddress(url=self.operator.url, certificate_sha256=self.server.certificate_sha256)
+        url = self.server.url if self.direct else self.operator.url
+        return ServerAddress(url=url, certificate_sha256=self.server.certificate_sha256)
 
     @property
     def database(self) -> Path:
