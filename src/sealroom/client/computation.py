@@ -15,7 +15,7 @@ from uuid import UUID
 from sealroom.client.json_values import JsonObject
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire.arguments import Arguments
-from sealroom.core.wire.participants import MAX_PARTICIPANTS, Role
+from sealroom.core.wire.participants import MAX_PARTICIPANTS, Role, check_email
 from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ def parse_computation(value: JsonObject) -> Computation:
     return Computation(
         computation=value.uuid("computation"),
         name=value.text("name"),
-        owner=value.member("owner").text("email"),
+        owner=_email(value.member("owner")),
         created_at=value.time("created_at"),
         state=_choice(State, value, "state"),
         epoch=value.number("epoch"),
@@ -209,7 +209,7 @@ def _participant(value: JsonObject) -> ParticipantStatus:
     return ParticipantStatus(
         role=role,
         index=value.number("index"),
-        email=value.text("email"),
+        email=_email(value),
         public_key=value.optional("public_key", lambda name: value.hexadecimal(name, length=32)),
         registered_at=value.optional("registered_at", value.time),
         sent_at=None if sent is None else value.optional(sent, value.time),
@@ -253,6 +253,13 @@ def _refusal(value: JsonObject) -> RefusalNotice:
 def _optional_member(value: JsonObject, name: str, read: Callable[[JsonObject], T]) -> T | None:
     found = value.optional(name, value.member)
     return None if found is None else read(found)
+
+
+def _email(value: JsonObject) -> str:
+    """Read an address: commands print it, so it must hold nothing that a terminal obeys."""
+    email = value.text("email")
+    check_email(email, field=f"{value.what}: email")
+    return email
 
 
 def _my_role(text: str) -> MyRole:

@@ -107,6 +107,17 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.parametrize("path", [("owner",), ("participants", 0)])
+def test_an_address_that_a_terminal_would_obey_is_malformed(path: tuple[str | int, ...]) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    place: Any = document
+    for part in path:
+        place = place[part]
+    place["email"] = "carl@example.org\x1b[2J\x1b[H, key pinned"
+    with pytest.raises(MalformedError, match="email"):
+        parse(document)
+
+
 @given(st.sampled_from(sorted(DOCUMENT)), json_values)
 def test_no_member_can_break_the_parser(name: str, value: object) -> None:
     with suppress(MalformedError):
