@@ -192,8 +192,8 @@ class Guide:
             consumer = ResultConsumer(self._client, self._computation)
             results = consumer.results(self._part.results, progress=progress)
         for result in results:
-            name = self._console.foreign(result.name)
-            self._console.say(f"result {name}, {result.size} bytes, in {result.path}")
+            name, path = self._console.foreign(result.name), self._console.foreign(str(result.path))
+            self._console.say(f"result {name}, {result.size} bytes, in {path}")
 
     def _verify_receipt(self, _: Step, __: Computation) -> None:
         ResultConsumer(self._client, self._computation).receipt()

@@ -34,7 +34,10 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     click.secho(text.center(76), bold=True, fg="white", bg=colour)
     if verdict.mrenclave is not None:
         click.echo(f"MRENCLAVE {verdict.mrenclave.hex()}")
-    advisories = f", advisories {', '.join(verdict.advisories)}" if verdict.advisories else ""
+    # Signed by whoever owns the root key, which need not be Intel.
+    advisories = (
+        f", advisories {console.foreign(', '.join(verdict.advisories))}" if verdict.advisories else ""
+    )
     click.echo(f"policy {verdict.policy_name}, TCB status {verdict.status or 'not known'}{advisories}")
     for group in verdict.groups:
         click.secho(f"\n{group.title}", bold=True)
