@@ -126,7 +126,7 @@ def _components(tcb: JsonObject, key: str) -> bytes:
     if len(components) != _COMPONENTS:
         raise MalformedError(f"{key}: {len(components)} components, expected {_COMPONENTS}")
     numbers = [number for component in components if type(number := component.get("svn")) is int]
-    if len(numbers) == _COMPONENTS and 0 <= min(numbers) and max(numbers) <= 255:
+    if len(numbers) == _COMPONENTS and min(numbers) >= 0 and max(numbers) <= 255:
         return bytes(numbers)
     # One of these raises, and says what is wrong.
     return bytes(number_member(component, "svn", maximum=255) for component in components)
