@@ -13,8 +13,10 @@ import click
 
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
+from sealroom.cli import evidence_from_cert, evidence_from_url
 from sealroom.cli.console import read_file
 from sealroom.cli.lone_quotes import issuer, shows_lone_quotes, verifies_lone_quotes
+from sealroom.cli.moments import MomentType
 from sealroom.cli.options import OUTPUT_FILE, Invocation, TargetType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
@@ -40,28 +42,16 @@ class Evidence:
     expected: Expectations | None
 
 
-class MomentType(click.ParamType[datetime]):
-    """A point in time with its offset from UTC, ISO 8601."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Parse `value`, or fail as click expects."""
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a time like 2026-01-31T12:00:00Z", param, ctx)
-        if moment.tzinfo is None:
-            self.fail(f"{value!r} does not name its offset from UTC (end it with Z)", param, ctx)
-        return moment
-
-
 POLICY_HELP = "What you accept: strict, up-to-date, insecure-any-status, or a TOML file. There is no default."
 
 
 @click.group("evidence")
 def command() -> None:
     """Show and verify what an enclave proves about itself."""
+
+
+command.add_command(evidence_from_cert.command)
+command.add_command(evidence_from_url.command)
 
 
 @command.command("verify")

@@ -139,7 +139,7 @@ def issuer(verdict: Verdict) -> str:
     """Say who vouches for a quote: what everything else in it is worth."""
     root = next(check for check in verdict.checks if check.name == "quote.root")
     if root.outcome is Outcome.PASSED:
-        genuine = verdict.groups[0].outcome is Outcome.PASSED
+        genuine = all(group.outcome is Outcome.PASSED for group in verdict.groups if group.name == "quote")
         return "Intel" if genuine else "nobody: Intel's certificates, and a quote that they do not cover"
     if root.outcome is Outcome.SIMULATED:
         return "simulated: not Intel, it protects nothing from whoever runs it"

@@ -11,8 +11,9 @@ import click
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli.console import read_file
-from sealroom.cli.evidence import POLICY_HELP, Evidence, MomentType, open_evidence
+from sealroom.cli.evidence import POLICY_HELP, Evidence, open_evidence
 from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.moments import MomentType
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, TargetType, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
