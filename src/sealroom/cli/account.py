@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sealroom.cli.addresses import server_address, server_options
-from sealroom.cli.options import Invocation, command_options
+from sealroom.cli.options import EmailType, Invocation, command_options
 from sealroom.client.accounts import Account, Accounts
 from sealroom.client.session import Client
 
@@ -17,7 +17,9 @@ def command() -> None:
 
 @command.command("create")
 @server_options
-@click.option("--email", required=True, help="The address that computations will name you by.")
+@click.option(
+    "--email", type=EmailType(), required=True, help="The address that computations will name you by."
+)
 @command_options
 def create(invocation: Invocation, server: str, server_cert: bytes | None, email: str) -> None:
     """Make an account at a server; its token is kept in your home folder."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from sealroom.cli.addresses import server_address, server_options
-from sealroom.cli.options import OUTPUT_FILE, Invocation, UuidType, command_options
+from sealroom.cli.options import OUTPUT_FILE, EmailType, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.status import computation_document, print_computation
 from sealroom.client.computation import Computation
@@ -30,12 +30,12 @@ def command() -> None:
 @command.command("create")
 @server_options
 @click.option("--name", required=True, help="A name for people to recognise it by.")
-@click.option("--code-provider", required=True, metavar="EMAIL", help="Who brings the program.")
+@click.option("--code-provider", type=EmailType(), required=True, help="Who brings the program.")
 @click.option(
-    "--data-provider", multiple=True, metavar="EMAIL", help="Who brings data; once for each, in order."
+    "--data-provider", type=EmailType(), multiple=True, help="Who brings data; once for each, in order."
 )
 @click.option(
-    "--result-consumer", multiple=True, metavar="EMAIL", help="Who gets results; once for each, in order."
+    "--result-consumer", type=EmailType(), multiple=True, help="Who gets results; once for each, in order."
 )
 @click.option(
     "--tee", type=click.Choice([tee.value for tee in Tee]), required=True, help="What it must run on."

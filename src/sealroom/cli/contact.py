@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from sealroom.cli.exit_codes import CommandError
-from sealroom.cli.options import Invocation, command_options
+from sealroom.cli.options import EmailType, Invocation, command_options
 from sealroom.client.contacts import Contact, Contacts
 from sealroom.core.errors import MalformedError
 
@@ -23,7 +23,7 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("email")
+@click.argument("email", type=EmailType())
 @click.argument("public_key")
 @click.option("--replace", is_flag=True, help="Pin another key to an address that is pinned already.")
 @command_options
@@ -54,7 +54,7 @@ def list_contacts(invocation: Invocation) -> None:
 
 
 @command.command("remove")
-@click.argument("email")
+@click.argument("email", type=EmailType())
 @command_options
 def remove(invocation: Invocation, email: str) -> None:
     """Forget EMAIL and its key."""
@@ -68,13 +68,14 @@ def remove(invocation: Invocation, email: str) -> None:
 
 
 def _parse_key(text: str) -> bytes:
-    try:
-        key = bytes.fromhex(text)
-    except ValueError as error:
-        raise MalformedError("public key: got other characters, expected 64 hexadecimal digits") from error
     if len(text) != KEY_HEX_DIGITS:
-        raise MalformedError(f"public key: got {len(text)} characters, expected {KEY_HEX_DIGITS}")
-    return key
+        raise MalformedError(
+            f"public key: got {len(text)} characters, expected {KEY_HEX_DIGITS} hexadecimal digits"
+        )
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise MalformedError("public key: got other characters than hexadecimal digits") from error
 
 
 def _document(contact: Contact) -> dict[str, object]:

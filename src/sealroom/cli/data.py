@@ -7,6 +7,7 @@ from uuid import UUID
 
 import click
 
+from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.options import INPUT_FILE, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.client.roles import DataProvider
@@ -44,6 +45,8 @@ def remove(invocation: Invocation, computation: UUID, name: str) -> None:
     """Take the file NAME back, here and at the server; possible until you say done."""
     with open_client(invocation, computation) as client:
         provider = DataProvider(client, computation)
+        if name not in {file.name for file in provider.inputs.files}:
+            raise CommandError(f"data {name}: not among the files that you sent", code="unknown_file")
         provider.remove(name)
         inputs = provider.inputs
     _show(invocation, inputs, f"sealroom data done {computation}", {})
@@ -51,11 +54,14 @@ def remove(invocation: Invocation, computation: UUID, name: str) -> None:
 
 @command.command("done")
 @click.argument("computation", type=UuidType())
+@click.option("--empty", is_flag=True, help="You bring no file at all, and mean it.")
 @command_options
-def done(invocation: Invocation, computation: UUID) -> None:
+def done(invocation: Invocation, computation: UUID, empty: bool) -> None:
     """Say that your files are complete. The list is then final: your key delivery commits to it."""
     with open_client(invocation, computation) as client, invocation.console.transfers() as progress:
         provider = DataProvider(client, computation)
+        if not provider.inputs.files and not empty:
+            raise CommandError("you sent no file, and done is final", code="no_files")
         commitment = provider.done(progress=progress)
         inputs = provider.inputs
     _show(invocation, inputs, f"sealroom status {computation}", {"commitment": commitment.hex()})

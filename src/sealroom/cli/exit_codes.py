@@ -113,7 +113,7 @@ def _classify(failure: Exception) -> tuple[ExitCode, str]:
             return ExitCode.COLLATERAL, "collateral"
         case TransportError():
             code = failure.code or UNREACHABLE
-            return _server_exit_code(code), code
+            return server_exit_code(code), code
         case VerificationError():
             return ExitCode.REFUSED, _client_code(failure) or "refused"
         case SealroomError():
@@ -124,7 +124,8 @@ def _classify(failure: Exception) -> tuple[ExitCode, str]:
             return ExitCode.DEFECT, "defect"
 
 
-def _server_exit_code(code: str) -> ExitCode:
+def server_exit_code(code: str) -> ExitCode:
+    """Return the exit code of a server's stable code; one that this release does not know is a refusal."""
     if code in _SERVER_FAULTS:
         return ExitCode.TRANSPORT
     return ExitCode.MALFORMED if code in _MALFORMED_CODES else ExitCode.REFUSED

@@ -90,12 +90,13 @@ CLIENT_HINTS: dict[str, str | None] = {
     "identity": "sealroom keygen makes a key where there is none; --home names another home folder",
     "identity_exists": "it is yours to use; sealroom keygen --home OTHER makes another one elsewhere",
     "passphrase": "type the passphrase of this home's key, or put it into $SEALROOM_PASSPHRASE",
-    "account": "sealroom account create --server ADDRESS --server-cert SHA256 --email YOU@EXAMPLE.ORG; "
-    "sealroom account list shows what you have",
+    "account": "sealroom account list shows what you have; sealroom account create --server ADDRESS "
+    "--server-cert SHA256 --email YOU@EXAMPLE.ORG makes one",
     "certificate": "compare the SHA-256 with what `sealroom server` printed to its operator, give it as "
     "--server-cert, and send nothing to a server that shows another one",
     "not_joined": "sealroom register INVITATION or sealroom join INVITATION first, or name your home: --home",
-    "contact": "compare the fingerprint with the person first, then add --replace; sealroom contact list",
+    "contact": "compare fingerprints with the person; then --replace pins another key, and "
+    "sealroom contact remove EMAIL frees one",
     "invitation": "give the file that the owner sent you, whole and unchanged, or its first line in quotes",
     "no_part": "ask the owner which address the invitation is for; sealroom account list shows yours",
     "no_key": "the owner and the operator hold none; sealroom status {computation} names who does",
@@ -104,6 +105,8 @@ CLIENT_HINTS: dict[str, str | None] = {
     "not_installed": "pip install 'sealroom[client,server]'",
     "server_setting": "sealroom server --help",
     "database": "give --database as a URL like postgresql://USER@HOST/NAME, or leave it out for SQLite",
+    "no_files": _SEND_DATA + "; or add --empty, if you bring none",
+    "unknown_file": "sealroom data send {computation} FILE... sends one; the names are those of the files",
     "unknown_contact": "sealroom contact list shows whom this home knows",
     # Deliveries that the journal stops
     "too-many-enclaves": _DECIDE,

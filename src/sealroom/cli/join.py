@@ -11,20 +11,20 @@ from sealroom.adapters.policies import load_policy
 from sealroom.cli.addresses import invitation_options
 from sealroom.cli.evidence import POLICY_HELP
 from sealroom.cli.guide import Guide, Part
-from sealroom.cli.options import INPUT_FILE, INPUT_FOLDER, Invocation, command_options
+from sealroom.cli.options import INPUT_FILE, INPUT_FOLDER, EmailType, Invocation, command_options
 from sealroom.cli.register import open_invitation, register
 from sealroom.client.home import Home
 from sealroom.client.identity import create_identity
 from sealroom.client.session import AccountError, Client
-from sealroom.core.errors import MalformedError
 from sealroom.core.evidence.policy import Policy
-from sealroom.core.wire.participants import check_email
 
 
 @click.command("join")
 @click.argument("invitation")
 @invitation_options
-@click.option("--email", help="Your address, where this home has no account at the server yet.")
+@click.option(
+    "--email", type=EmailType(), help="Your address, where this home has no account at the server yet."
+)
 @click.option("--code", type=INPUT_FOLDER, help="The program's folder (Code Provider).")
 @click.option(
     "--data", type=INPUT_FILE, multiple=True, help="A file to bring; once for each (Data Provider)."
@@ -119,16 +119,9 @@ def _account(invocation: Invocation, client: Client, email: str | None, *, asks:
 
 
 def _ask_email(server: str) -> str:
-    def checked(text: str) -> str:
-        try:
-            check_email(text)
-        except MalformedError as error:
-            raise click.BadParameter(str(error)) from error
-        return text
-
     address: str = click.prompt(
         f"You have no account at {server} yet. The address that the owner invited you by",
-        value_proc=checked,
+        type=EmailType(),
         err=True,
     )
     return address

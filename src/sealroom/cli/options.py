@@ -19,6 +19,7 @@ from sealroom.client.identity import identity_has_passphrase, load_identity
 from sealroom.core.errors import MalformedError
 from sealroom.core.sealing.keys import SigningKey
 from sealroom.core.wire.byte_fields import DIGEST_SIZE, parse_hex
+from sealroom.core.wire.participants import check_email
 
 PASSPHRASE_VARIABLE = "SEALROOM_PASSPHRASE"  # noqa: S105 - the variable's name, not its value
 
@@ -118,6 +119,20 @@ class TargetType(click.ParamType[UUID | Path]):
             return UUID(str(value))
         except ValueError:
             self.fail(f"{value!r} is neither a computation's UUID nor a file that is there", param, ctx)
+
+
+class EmailType(click.ParamType[str]):
+    """An e-mail address as the protocol takes it."""
+
+    name = "email"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check `value`, or fail as click expects."""
+        try:
+            check_email(str(value))
+        except MalformedError as error:
+            self.fail(f"got {str(value)!r}, {error}", param, ctx)
+        return str(value)
 
 
 class Sha256Type(click.ParamType[bytes]):

@@ -9,12 +9,13 @@ import click
 
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
+from sealroom.cli.waiting import missing_people
 from sealroom.client.computation import Computation, ParticipantStatus, State
 from sealroom.core.wire.participants import Role
 
 NEXT = {
     State.CREATED: "everybody registers: sealroom join INVITATION",
-    State.REGISTERING: "the participants without a time below register or send: sealroom join INVITATION",
+    State.REGISTERING: "everybody registers, and the code is sent: sealroom join INVITATION",
     State.LAUNCHING: "the enclave starts; ask again in a moment",
     State.AWAITING_KEYS: "sealroom evidence verify {uuid} --policy POLICY, then sealroom key deliver {uuid} "
     "--policy POLICY",
@@ -23,9 +24,9 @@ NEXT = {
     State.FAILED: "sealroom logs {uuid}; the owner may launch again: sealroom computation relaunch {uuid}",
     State.REFUSED: "the owner may launch again: sealroom computation relaunch {uuid}",
     State.EXPIRED: "the owner may launch again: sealroom computation relaunch {uuid}",
-    State.WITHDRAWN: "nothing: somebody left, this computation is over",
-    State.CANCELLED: "nothing: the owner ended it",
-    State.ARCHIVED: "nothing: it is archived",
+    State.WITHDRAWN: "nothing is left to do: somebody left, this computation is over",
+    State.CANCELLED: "nothing is left to do: the owner ended it",
+    State.ARCHIVED: "nothing is left to do: it is archived",
 }
 
 
@@ -111,6 +112,9 @@ def computation_document(found: Computation) -> dict[str, object]:
 
 def _next(found: Computation) -> str:
     following = NEXT[found.state].format(uuid=found.computation)
+    missing = missing_people(found) if found.state is State.REGISTERING else None
+    if missing is not None:
+        return f"waiting {missing}; each by sealroom join INVITATION"
     if found.state is State.SUCCEEDED and Role.RESULT_CONSUMER in found.my_key_roles:
         return f"sealroom results get {found.computation}, then {following}"
     return following
