@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from sealroom.client.hashing_sink import HashingSink
-from sealroom.client.private_files import replacing
 from sealroom.client.receipts import RunRecord
+from sealroom.client.result_files import result_path, store_result
 from sealroom.client.runs import fetch_record
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
@@ -134,6 +133,7 @@ class _Opener:
     progress: Progress | None
 
     def open(self, output: OutputRecord, path: str) -> Result:
+        target = result_path(self.folder, output.name)
         with tempfile.TemporaryFile(dir=self.home.path) as sealed:
             self.client.transport.download(
                 path, sealed, max_bytes=self._most(), progress=self.progress, label=output.name
@@ -142,10 +142,10 @@ class _Opener:
             if hashlib.file_digest(sealed, "sha256").digest() != output.sha256:
                 raise VerificationError(f"result {output.name}: not the one that the receipt names")
             sealed.seek(0)
-            target = self.folder / output.name
-            with replacing(target) as plain:
-                hashed = HashingSink(plain)
-                open_stream(sealed, hashed, key=self.key, context=self._context(output.name))
+            context = self._context(output.name)
+            hashed = store_result(
+                target, lambda sink: open_stream(sealed, sink, key=self.key, context=context)
+            )
         self.note(output.name, output.sha256)
         return Result(name=output.name, path=target, size=hashed.size, sha256=hashed.digest())
 
