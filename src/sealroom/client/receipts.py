@@ -96,6 +96,20 @@ def verify_record(receipt: Receipt, known: tuple[KnownEnclave, ...]) -> RunRecor
     return RunRecord(enclave=signer, raw=receipt.to_bytes(), opening=opening, closing=closing, refusal=None)
 
 
+def check_consistent(held: Receipt, found: Receipt) -> None:
+    """Compare two receipts of one enclave, each verified; raises `VerificationError` where they disagree.
+
+    An enclave signs an opening or a refusal, and one of each. A program that took over its process has the
+    run key, and can sign a second closing: the one that was seen first stays.
+    """
+    for name in ("opening", "closing", "refusal"):
+        before, now = getattr(held, name), getattr(found, name)
+        if before is not None and now is not None and before.payload != now.payload:
+            raise VerificationError(f"receipt: the {name} is another one than was archived before")
+    if (held.refusal is None) is not (found.refusal is None):
+        raise VerificationError("receipt: one enclave signed an opening and a refusal")
+
+
 def _is_signed_by(envelope: Envelope, enclave: KnownEnclave) -> bool:
     try:
         verify_envelope(envelope, public_key=enclave.identity_pk)

@@ -7,14 +7,15 @@ Spec: docs/spec/receipt.md, docs/spec/logs.md.
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sealroom.client.receipts import KnownEnclave, RunRecord, verify_record
+from sealroom.client.receipts import KnownEnclave, RunRecord, check_consistent, verify_record
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Request
-from sealroom.core.errors import TransportError, VerificationError
+from sealroom.core.errors import MalformedError, TransportError, VerificationError
 from sealroom.core.sealing.log import LogKey, LogKeys, find_log_key, open_log
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES, Receipt
@@ -45,18 +46,11 @@ def fetch_record(
     receipt that nobody known signed, `TransportError` (`no_receipt`) when there is none.
     """
     receipt = Receipt.from_bytes(_fetch(client, folder, "receipt", epoch, max_bytes=MAX_RECEIPT_BYTES))
+    known = _delivered_to(client, folder) if enclave is None else (KnownEnclave.from_enclave(enclave),)
+    record = verify_record(receipt, known)
+    archive(folder, record)
     if receipt.refusal is not None:
         client.deliveries.note_refusal(folder.computation, receipt.refusal)
-    known = (
-        tuple(
-            KnownEnclave.from_delivery(noted.wire)
-            for noted in client.deliveries.deliveries(folder.computation)
-        )
-        if enclave is None
-        else (KnownEnclave.from_enclave(enclave),)
-    )
-    record = verify_record(receipt, known)
-    _archive(folder, record)
     _note_people(client, record)
     return record
 
@@ -95,8 +89,17 @@ def collect_refusals(client: Client, folder: ComputationFolder) -> None:
                 raise
             continue  # no receipt: nothing frees that enclave
         receipt = Receipt.from_bytes(raw)
-        if receipt.refusal is not None:
+        if receipt.refusal is None:
+            continue
+        with suppress(VerificationError, MalformedError):
+            # Of an enclave that signed an opening before, a refusal frees nothing.
+            archive(folder, verify_record(receipt, _delivered_to(client, folder)))
             client.deliveries.note_refusal(folder.computation, receipt.refusal)
+
+
+def _delivered_to(client: Client, folder: ComputationFolder) -> tuple[KnownEnclave, ...]:
+    deliveries = client.deliveries.deliveries(folder.computation)
+    return tuple(KnownEnclave.from_delivery(noted.wire) for noted in deliveries)
 
 
 def _note_people(client: Client, record: RunRecord) -> None:
@@ -112,10 +115,13 @@ def _note_people(client: Client, record: RunRecord) -> None:
     )
 
 
-def _archive(folder: ComputationFolder, record: RunRecord) -> None:
-    held = folder.receipt(record.enclave.mrenclave)
-    complete = record.closing is not None or record.refusal is not None
-    if held is None or complete:
+def archive(folder: ComputationFolder, record: RunRecord) -> None:
+    """Archive a verified receipt; raises `VerificationError` for one that contradicts what is archived."""
+    raw = folder.receipt(record.enclave.mrenclave)
+    held = None if raw is None else Receipt.from_bytes(raw)
+    if held is not None:
+        check_consistent(held, Receipt.from_bytes(record.raw))
+    if held is None or (held.closing is None and record.closing is not None):
         folder.save_receipt(record.enclave.mrenclave, record.raw)
 
 

@@ -7,7 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from sealroom.client.home import Home
+from sealroom.client.private_files import make_private_folder
 from sealroom.client.receipts import KnownEnclave, RunRecord, verify_record
+from sealroom.client.runs import archive
+from sealroom.client.store import ComputationFolder
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.sealing.commitment import input_commitment
 from sealroom.core.sealing.keys import SigningKey
@@ -274,3 +278,40 @@ def test_a_known_enclave_is_the_one_that_was_delivered_to() -> None:
     statement = participant(Role.RESULT_CONSUMER).statement
     wire = b"\x01" + statement.to_bytes() + bytes(144) + bytes(64)
     assert KnownEnclave.from_delivery(wire) == KNOWN
+
+
+@pytest.fixture
+def folder(home: Home) -> ComputationFolder:
+    return ComputationFolder(home, COMPUTATION)
+
+
+def test_a_second_closing_does_not_replace_the_archived_one(folder: ComputationFolder) -> None:
+    make_private_folder(folder.path)
+    archive(folder, verified(run_receipt(opening())))
+    first = folder.receipt(MRENCLAVE)
+    forged = run_receipt(opening(), outputs=(OutputRecord(consumer=0, name="model", sha256=bytes([9]) * 32),))
+    with pytest.raises(VerificationError, match="closing is another one"):
+        archive(folder, verified(forged))
+    assert folder.receipt(MRENCLAVE) == first
+
+
+def test_a_closing_completes_an_archived_opening_and_stays(folder: ComputationFolder) -> None:
+    make_private_folder(folder.path)
+    whole = run_receipt(opening())
+    died = Receipt(opening=whole.opening)
+    for receipt in (died, whole, died):
+        archive(folder, verified(receipt))
+    assert folder.receipt(MRENCLAVE) == whole.to_bytes()
+
+
+@pytest.mark.parametrize("later", ["opening", "refusal"])
+def test_an_enclave_that_signed_an_opening_and_a_refusal_is_found_out(
+    folder: ComputationFolder, later: str
+) -> None:
+    make_private_folder(folder.path)
+    receipts = [run_receipt(opening()), refusal()]
+    if later == "opening":
+        receipts.reverse()
+    archive(folder, verified(receipts[0]))
+    with pytest.raises(VerificationError, match="an opening and a refusal"):
+        archive(folder, verified(receipts[1]))
