@@ -35,7 +35,7 @@ COMMANDS = {
     "logs": "Open what the program printed.",
     "measure": "Compute MRENCLAVE from a manifest and a PAL.",
     "receipt": "Fetch and verify the receipt of a run.",
-    "register": "Register your public key with a computation.",
+    "register": "Accept an invitation and register your public key.",
     "results": "Download and decrypt results.",
     "server": "Run the platform server.",
     "status": "Show where a computation stands, and what comes next.",
