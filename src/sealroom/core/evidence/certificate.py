@@ -116,6 +116,8 @@ def _appraise(
     roots: Sequence[bytes],
     now: datetime,
 ) -> _Appraisal:
+    if now.tzinfo is None:
+        raise ValueError("now: expected a moment with its time zone")
     record = Record(groups=CERTIFICATE_GROUPS, page=CERTIFICATE_PAGE)
     appraised = AppraisedQuote(verified=None, tcb=None)
     caller_data = None
