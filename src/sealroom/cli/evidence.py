@@ -15,6 +15,7 @@ from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli import evidence_from_cert, evidence_from_url
 from sealroom.cli.console import read_file
+from sealroom.cli.evidence_fetch import fetch
 from sealroom.cli.lone_quotes import issuer, shows_lone_quotes, verifies_lone_quotes
 from sealroom.cli.moments import MomentType
 from sealroom.cli.options import OUTPUT_FILE, Invocation, TargetType, command_options
@@ -49,6 +50,8 @@ POLICY_HELP = "What you accept: strict, up-to-date, insecure-any-status, or a TO
 def command() -> None:
     """Show and verify what an enclave proves about itself."""
 
+
+command.add_command(fetch)
 
 command.add_command(evidence_from_cert.command)
 command.add_command(evidence_from_url.command)

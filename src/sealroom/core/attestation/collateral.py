@@ -13,7 +13,13 @@ from datetime import datetime
 from sealroom.core.attestation.certificates import Certificate
 from sealroom.core.attestation.chain import CertificateChain, parse_chain, verify_chain
 from sealroom.core.attestation.crl import Crl, check_fresh, parse_crl, verify_crl
-from sealroom.core.attestation.document import SignedDocument, open_document, parse_hex
+from sealroom.core.attestation.document import (
+    Issued,
+    SignedDocument,
+    open_document,
+    parse_hex,
+    read_document,
+)
 from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.pck import PckCa, VerifiedPck
 from sealroom.core.attestation.qe_identity import QeIdentity, read_qe_identity
@@ -54,6 +60,14 @@ class VerifiedCollateral:
     def issued_at(self) -> datetime:
         """When the older of the two documents was issued: what a maximum age is counted from."""
         return min(self.tcb_info.issued.issue_date, self.qe_identity.issued.issue_date)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """From when until when something is good; the end may lie before the start."""
+
+    starts: datetime
+    ends: datetime
 
 
 def parse_collateral(raw: RawCollateral, *, memo: Memo | None = None) -> Collateral:
@@ -108,7 +122,7 @@ def gather_collateral(
     qe_identity: QeIdentity,
 ) -> VerifiedCollateral:
     """Put together what the four `verify_*` of this module returned for `collateral` at `now`."""
-    starts, ends = _windows(collateral, tcb_info, qe_identity)
+    starts, ends = _windows(collateral, tcb_info.issued, qe_identity.issued)
     return VerifiedCollateral(
         root_key=root_key,
         pck_crl_chain=collateral.pck_crl_chain,
@@ -120,6 +134,17 @@ def gather_collateral(
         valid_from=max(starts),
         valid_until=min(ends),
     )
+
+
+def claimed_window(collateral: Collateral) -> Window:
+    """Return when `collateral` says that it is good, for a cache or a warning: nothing of it is verified."""
+    documents = (
+        (collateral.tcb_info, read_tcb_info, "tcb info"),
+        (collateral.qe_identity, read_qe_identity, "qe identity"),
+    )
+    tcb_info, qe_identity = (read(read_document(raw, name=name)) for raw, read, name in documents)
+    starts, ends = _windows(collateral, tcb_info.issued, qe_identity.issued)
+    return Window(starts=max(starts), ends=min(ends))
 
 
 def check_reusable(believed: VerifiedCollateral, pck: VerifiedPck, now: datetime) -> None:
@@ -223,13 +248,10 @@ def _document(text: str, signature: str, chain: str, name: str, memo: Memo) -> S
     )
 
 
-def _windows(
-    collateral: Collateral, tcb_info: TcbInfo, qe_identity: QeIdentity
-) -> tuple[list[datetime], list[datetime]]:
+def _windows(collateral: Collateral, *documents: Issued) -> tuple[list[datetime], list[datetime]]:
     chains = (collateral.pck_crl_chain, collateral.tcb_info.chain, collateral.qe_identity.chain)
     certificates = [certificate for chain in chains for certificate in chain.certificates]
     crls = (collateral.root_crl, collateral.pck_crl)
-    documents = (tcb_info.issued, qe_identity.issued)
     starts = [
         *(certificate.not_before for certificate in certificates),
         *(crl.this_update for crl in crls),

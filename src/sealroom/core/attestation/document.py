@@ -71,6 +71,11 @@ def open_document(document: SignedDocument, *, name: str, memo: Memo | None = No
         name=name,
         memo=memo,
     )
+    return read_document(document, name=name)
+
+
+def read_document(document: SignedDocument, *, name: str) -> JsonObject:
+    """Read `document` as a JSON object, whoever may have signed it."""
     value = strict_json.decode_json(document.raw, field=name, max_bytes=MAX_DOCUMENT_BYTES)
     if not isinstance(value, dict):
         raise MalformedError(f"{name}: not a JSON object")
