@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from sealroom.cli.console import read_file
 from sealroom.cli.evidence_certificate import (
     CertificateQuestion,
     answer,
@@ -14,8 +13,7 @@ from sealroom.cli.evidence_certificate import (
     certificate_options,
 )
 from sealroom.cli.options import INPUT_FILE, Invocation
-
-_MAX_FILE_BYTES = 96 * 1024
+from sealroom.core.attestation.certificate_walk import MAX_WALKED_BYTES
 
 
 @click.command("from-cert")
@@ -26,4 +24,7 @@ def command(invocation: Invocation, question: CertificateQuestion, file: Path) -
 
     Exit codes: 0 accepted, 1 refused or simulated, 2 malformed, 3 collateral stale or missing.
     """
-    return answer(invocation, question, certificate_der(read_file(file, max_bytes=_MAX_FILE_BYTES)))
+    with file.open("rb") as stream:
+        # One byte more than is taken, so that it is the parser that refuses.
+        raw = stream.read(MAX_WALKED_BYTES + 1)
+    return answer(invocation, question, certificate_der(raw))

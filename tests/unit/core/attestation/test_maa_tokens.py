@@ -270,6 +270,12 @@ def test_refuses_payloads_however_well_signed(raw_claims):
         verified(SERVICE.token(raw_claims=raw_claims))
 
 
+def test_refuses_a_token_that_is_too_large_in_whichever_part():
+    header, _, signature = SERVICE.token().split(b".")
+    with pytest.raises(MalformedError, match="at most"):
+        parse_web_token(b".".join((header, w.b64url(bytes(MAX_TOKEN_BYTES * 3 // 4)), signature)))
+
+
 def test_one_token_has_one_text():
     # The last character of base64 has unused bits: other texts for the same signature.
     token = SERVICE.token()
