@@ -40,6 +40,15 @@ The order of a verification; each line is one function, each result the key to t
     quote_checks.check_attributes(report, AttributeRule)     SGX flags, xfrm, miscselect under masks
     quote_checks.check_config_and_family_zero(report)        config id and svn, family id, extended product id
 
+Two other ways that evidence arrives (docs/spec/ra-tls.md, docs/spec/maa.md):
+
+    ratls.verify_ratls_certificate(raw, binding=, now=) -> BoundKey
+                                                             a TLS key and the quote that binds it, still to
+                                                             be verified by the steps above
+    maa_keys.parse_key_set(raw) -> MaaKeySet                 as fetched from the service, over TLS
+    maa.verify_maa_token(raw, keys=, issuer=, leeway=, now=) -> MaaClaims
+                                                             the word of Microsoft's service
+
 Reserved fields that are not zero never leave `parse_quote`. A quote's ECDSA signatures are malleable:
 never use the hash of a quote as its name.
 """
