@@ -7,7 +7,7 @@ A map of the package:
 - ``code_list``: the files of the program, and the signature over them (docs/spec/code-list.md)
 - ``delivery``: the public part of a key delivery (docs/spec/key-delivery.md)
 - ``report_data``: how the enclave's keys are bound to its quote (docs/spec/report-data.md)
-- ``ra_tls``, ``ra_tls_certificate``: how a TLS key is bound to a quote, and its certificate (docs/spec/ra-tls.md)
+- ``ra_tls``, ``ra_tls_certificate``: a TLS key bound to a quote, its certificate (docs/spec/ra-tls.md)
 - ``dsse``, ``receipt``: signed statements of the enclave (docs/spec/receipt.md)
 - ``bundle``: evidence as one file (docs/spec/evidence-bundle.md)
 - ``spool``: names and sizes in the folder shared by enclave and host (docs/spec/spool.md)

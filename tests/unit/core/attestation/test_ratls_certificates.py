@@ -112,6 +112,13 @@ def test_never_guesses_another_binding_than_the_one_named(binding, form, named):
         verified(raw, named)
 
 
+@pytest.mark.parametrize("binding", [KeyBinding.UNCOMPRESSED_POINT, KeyBinding.SUBJECT_PUBLIC_KEY_INFO])
+def test_tagged_evidence_goes_with_its_claims_buffer_alone(binding):
+    raw = w.made(binding=binding, form=EvidenceForm.TAGGED_EVIDENCE)
+    with pytest.raises(VerificationError, match="does not go with"):
+        verified(raw, binding)
+
+
 def test_identifiers_are_those_of_the_projects():
     assert {form: form.identifier for form in EvidenceForm} == SEQUENCE_OF
 
