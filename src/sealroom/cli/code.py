@@ -75,7 +75,8 @@ def show(invocation: Invocation, computation: UUID) -> None:
 def _print_review(invocation: Invocation, reviewed: ReviewedCode, clear: dict[str, bytes]) -> None:
     _print_files(invocation, reviewed.code.files)
     how = "pinned" if reviewed.signer_pinned else "not pinned"
-    click.echo(f"signed by {reviewed.signer_email}, key {reviewed.signer.hex()} ({how})")
+    signer = invocation.console.foreign(reviewed.signer_email)
+    click.echo(f"signed by {signer}, key {reviewed.signer.hex()} ({how})")
     for path, text in clear.items():
         click.secho(f"\n{path}", bold=True)
         for number, line in enumerate(visible_lines(text.decode("utf-8", "replace")), 1):

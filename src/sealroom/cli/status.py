@@ -47,9 +47,8 @@ def print_computation(invocation: Invocation, found: Computation) -> None:
     """Print a computation for a person."""
     console = invocation.console
     click.secho(f"{console.foreign(found.name)}: {found.state.value}", bold=True)
-    click.echo(
-        f"computation {found.computation}, owner {found.owner}, launch {found.epoch}, {found.tee.value}"
-    )
+    owner = console.foreign(found.owner)
+    click.echo(f"computation {found.computation}, owner {owner}, launch {found.epoch}, {found.tee.value}")
     if found.refusal is not None:
         who, why = console.foreign(found.refusal.by), console.foreign(found.refusal.reason)
         click.echo(f"refused by {who}: {why}")

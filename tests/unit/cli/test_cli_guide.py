@@ -4,21 +4,25 @@ import io
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import pytest
+from computations import FOUND, slot
 from transcript import Played, play
 
+from sealroom.adapters.policies import load_policy
 from sealroom.cli.console import Console
+from sealroom.cli.guide import Guide, Part
+from sealroom.cli.options import Invocation
 from sealroom.cli.waiting import Waiting, missing_people
-from sealroom.client.computation import Computation, MyRole, ParticipantStatus, State
+from sealroom.client.computation import Computation, State
+from sealroom.client.session import Client
 from sealroom.client.transport import ServerAddress
+from sealroom.core.errors import TransportError
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee
 
-NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 Run = Callable[..., Played]
 
 
@@ -77,40 +81,6 @@ def play_until_waiting(invited: Run, *words: str, typed: str) -> Played:
         return invited(*words, typed=typed)
 
 
-def slot(
-    role: Role, email: str, *, key: bool = True, sent: bool = True, out: bool = False
-) -> ParticipantStatus:
-    return ParticipantStatus(
-        role=role,
-        index=0,
-        email=email,
-        public_key=bytes(32) if key else None,
-        registered_at=NOW if key else None,
-        sent_at=NOW if sent else None,
-        delivered_at=NOW if out else None,
-    )
-
-
-FOUND = Computation(
-    computation=UUID("11111111-2222-4333-8444-555555555555"),
-    name="S",
-    owner="o@x.example",
-    created_at=NOW,
-    state=State.REGISTERING,
-    epoch=0,
-    tee=Tee.SIMULATED,
-    delivery=DeliveryForm.V1,
-    logs=LogRelease.NONE,
-    limits=Limits(max_output_bytes=1, max_log_bytes=1, max_seconds=1, max_memory=1),
-    participants=(),
-    code=None,
-    launches=(),
-    runs=(),
-    refusal=None,
-    my_roles=(MyRole.OWNER,),
-)
-
-
 def test_before_the_launch_those_are_named_who_keep_it_from_starting() -> None:
     people = (
         slot(Role.CODE_PROVIDER, "dev@x.example", sent=False),
@@ -165,3 +135,37 @@ def test_json_says_nothing_while_it_waits(capsys: pytest.CaptureFixture[str]) ->
     with Waiting(Console(as_json=True)) as waiting:
         waiting.wait("for A", seconds=0)
     assert capsys.readouterr().out == ""
+
+
+def test_a_server_that_is_started_again_is_waited_for_and_one_that_never_answered_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sealroom.cli.waiting.time.sleep", lambda _: None)
+    monkeypatch.setattr("sealroom.cli.guide.POLL_SECONDS", 0.0)
+    answers: list[Computation | TransportError] = [TransportError("no answer"), FOUND]
+    guide = guide_to(answers)
+    with pytest.raises(TransportError):
+        guide._ask()
+    answers.insert(0, TransportError("no answer"))
+    guide._waiting.wait("for others", seconds=0)
+    assert guide._ask() is FOUND
+    # A refusal is an answer, and is not waited out.
+    answers.append(TransportError("gone", code="unknown_computation"))
+    with pytest.raises(TransportError, match="gone"):
+        guide._ask()
+
+
+def guide_to(answers: list[Computation | TransportError]) -> Guide:
+    class Server:
+        def computation(self, _: UUID) -> Computation:
+            answer = answers.pop(0)
+            if isinstance(answer, TransportError):
+                raise answer
+            return answer
+
+    part = Part(
+        code=None, data=(), results=None, policy=load_policy("strict"), asks=False, yes=True,
+        accept_simulated=False,
+    )  # fmt: skip
+    invocation = Invocation(home=None, console=Console(as_json=True))
+    return Guide(invocation, cast(Client, Server()), FOUND.computation, part)
