@@ -8,12 +8,14 @@ Must never: let a name from an archive or a message choose a path outside the la
 Spec page: docs/spec/launch-folder.md.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -54,6 +56,7 @@ from sealroom.server.launchers.host_files import (
     read_small,
     write_whole,
 )
+from sealroom.server.launchers.removal import remove_folder
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 
 MANIFEST_PATH = "manifest.sgx"
@@ -65,6 +68,10 @@ START_SECONDS = 120
 _TEE_MODULE = "sealroom.insecure.tee"
 _SUPERVISOR_MODULE = "sealroom.server.supervisor"
 _COMMAND_SECONDS = 300
+# What becomes of a spool that is being removed, and how long its supervisor may take to notice.
+_REMOVED_SPOOL = "spool.removed"
+_KILL_SECONDS = 3.0
+_KILL_LOOK_SECONDS = 0.1
 # What a child may know of the server's environment.
 _ENVIRONMENT = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 
@@ -128,9 +135,14 @@ class SimulatedLauncher:
     def discard(self, computation: UUID, epoch: int) -> None:
         """Remove a launch folder. An enclave that still runs is killed by its supervisor."""
         folder = self.folder(computation, epoch)
-        # The spool first: its absence is what the supervisor looks for.
-        shutil.rmtree(folder / SPOOL_FOLDER, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        # First, and at once: its absence is what the supervisor looks for, and a program that goes on writing
+        # into it can keep it from ever being empty.
+        with contextlib.suppress(FileNotFoundError):
+            (folder / SPOOL_FOLDER).rename(folder / _REMOVED_SPOOL)
+        ends = time.monotonic() + _KILL_SECONDS
+        while self.watch(computation, epoch).state is LaunchState.ALIVE and time.monotonic() < ends:
+            time.sleep(_KILL_LOOK_SECONDS)
+        remove_folder(folder)
 
     def protections(self, computation: UUID, epoch: int) -> tuple[Protection, ...]:
         """Return what protects that enclave, empty before it was started."""
