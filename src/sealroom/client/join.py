@@ -40,11 +40,6 @@ class StepKind(Enum):
     ENDED = "ended"
 
     @property
-    def is_mine(self) -> bool:
-        """Whether this participant can do it now."""
-        return not self.is_waiting and not self.is_end
-
-    @property
     def is_waiting(self) -> bool:
         """Whether somebody else must move first."""
         return self.value.startswith("wait-")

@@ -139,14 +139,6 @@ def parse_json(raw: bytes, *, what: str) -> Any:  # noqa: ANN401 - JSON is any o
         raise MalformedError(f"{what}: not valid JSON") from error
 
 
-def parse_json_array(raw: bytes, *, what: str) -> tuple[JsonObject, ...]:
-    """Parse an array of objects."""
-    value = parse_json(raw, what=what)
-    if not isinstance(value, list):
-        raise MalformedError(f"{what}: expected an array")
-    return tuple(JsonObject(item, what=f"{what}[{i}]") for i, item in enumerate(value))
-
-
 def _distinct_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):

@@ -6,7 +6,7 @@ Spec: docs/spec/api.md.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,16 +41,6 @@ _MAX_PENDING_BYTES = 4096
 
 class AccountError(SealroomError):
     """There is no account where one is needed, or one where there must be none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerInfo:
-    """What a server says about itself: its word, and no reason to trust it."""
-
-    release: str
-    tee: str
-    launcher: str
-    description: JsonObject
 
 
 class Client:
@@ -124,16 +114,6 @@ class Client:
                 f"account: none at {self.server.origin} in {self.home.root}; see sealroom account create"
             )
         return account
-
-    def server_info(self) -> ServerInfo:
-        """Ask the server what it is and what it can launch."""
-        value = self.transport.get_json("/server")
-        return ServerInfo(
-            release=value.text("release"),
-            tee=value.text("tee"),
-            launcher=value.text("launcher"),
-            description=value,
-        )
 
     def create_account(self, email: str) -> Account:
         """Make an account at this server and store its token.

@@ -154,19 +154,6 @@ class ComputationFolder:
         return folder
 
 
-def joined_computations(home: Home) -> tuple[UUID, ...]:
-    """Return every computation that has a folder in this home."""
-    if not home.computations.is_dir():
-        return ()
-    found = []
-    for entry in sorted(home.computations.iterdir()):
-        try:
-            found.append(UUID(entry.name))
-        except ValueError:
-            continue  # not ours
-    return tuple(found)
-
-
 def _parse_server(raw: bytes) -> ServerAddress:
     value = JsonObject.from_bytes(raw, what="server file")
     value.check_names("certificate_sha256", "url")

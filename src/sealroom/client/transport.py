@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from sealroom.client.json_values import JsonObject, parse_json_array
+from sealroom.client.json_values import JsonObject
 from sealroom.client.tls import UntrustedServerError, server_context
 from sealroom.core.errors import MalformedError, TransportError
 from sealroom.core.wire.foreign_text import visible
@@ -145,11 +145,6 @@ class Transport:
         """GET one JSON object."""
         raw = self.send(Request(method="GET", path=path))
         return JsonObject.from_bytes(raw, what=f"answer to GET {path}")
-
-    def get_array(self, path: str) -> tuple[JsonObject, ...]:
-        """GET an array of JSON objects."""
-        raw = self.send(Request(method="GET", path=path))
-        return parse_json_array(raw, what=f"answer to GET {path}")
 
     def post_json(
         self, path: str, body: Mapping[str, Any] | None = None, *, key: UUID | None = None

@@ -13,7 +13,6 @@ from sealroom.client.store import (
     ComputationFolder,
     JoinedComputation,
     UnknownComputationError,
-    joined_computations,
 )
 from sealroom.client.transport import ServerAddress, TransportOptions
 from sealroom.core.errors import MalformedError, TransportError, VerificationError
@@ -102,7 +101,7 @@ def test_a_refused_computation_leaves_no_folder(make_client: MakeClient) -> None
     )
     with pytest.raises(TransportError):
         ComputationOwner.create(client, wrong)
-    assert joined_computations(client.home) == ()
+    assert list(client.home.computations.glob("*")) == []
 
 
 def test_one_person_may_hold_several_roles(make_client: MakeClient) -> None:
