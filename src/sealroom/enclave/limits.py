@@ -22,7 +22,3 @@ class Deadline:
     def start(self) -> None:
         """Start counting."""
         self._timer.start()
-
-    def cancel(self) -> None:
-        """Stop counting."""
-        self._timer.cancel()

@@ -19,7 +19,6 @@ from sealroom.core.sealing.keys import PreSharedKey
 
 WORD_COUNT = 3
 MAX_WORD_COUNT = 12
-LIST_SIZE = 2048
 # BIP39, english.txt: 2048 lines, each ended by a line feed.
 LIST_SHA256 = "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda"
 ITERATIONS = 390_000

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.wire.report_data import REPORT_DATA_SIZE
 from sealroom.core.wire.terms import Tee
 
 SGX_DEVICE = Path("/dev/attestation")
 SIMULATED_FOLDER = "attestation"
 
-_REPORT_DATA_SIZE = 64
 _TARGET_INFO_SIZE = 512
 # SDM vol. 3D, table 38-21: REPORT.
 _REPORT_SIZE = 432
@@ -48,8 +48,8 @@ def attest(folder: Path, *, tee: Tee, report_data: bytes) -> OwnIdentity:
     Raises `VerificationError` when the device is of another kind than the arguments say, or reports other
     report data; `MalformedError` for an answer of the wrong size.
     """
-    if len(report_data) != _REPORT_DATA_SIZE:
-        raise ValueError(f"report data: expected {_REPORT_DATA_SIZE} octets, got {len(report_data)}")
+    if len(report_data) != REPORT_DATA_SIZE:
+        raise ValueError(f"report data: expected {REPORT_DATA_SIZE} octets, got {len(report_data)}")
     kind = _read(folder, "attestation_type", max_bytes=16)
     if kind != _KIND_OF[tee]:
         raise VerificationError(f"attestation device: expected one for tee={tee.value}")
