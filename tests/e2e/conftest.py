@@ -41,3 +41,21 @@ def own_world(tmp_path: Path) -> Iterator[World]:
             made.close()
         finally:
             own.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """People whose computations several tests of one file look at."""
+    made = World(platform=platform, root=tmp_path_factory.mktemp("shared"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(autouse=True)
+def honest_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End every attack with its test, also where the computation is shared."""
+    yield
+    if "platform" in request.fixturenames:
+        request.getfixturevalue("platform").operator.be_honest()

@@ -112,6 +112,7 @@ class Platform:
         for pid in find_processes(str(self.root)):
             kill_process(pid)
         wait_until(lambda: not find_processes(str(self.root)), "every process of the platform is gone")
+        assert self.server.complaints() == ""
 
     @property
     def address(self) -> ServerAddress:
@@ -218,14 +219,14 @@ class World:
         for person in self.people:
             person.client.close()
         for computation in self.computations:
-            for pid in find_processes(str(computation)):
-                kill_process(pid)
-            # The server would launch an enclave again that was lost while it waited.
+            # Else the server would launch an enclave again that was lost while it waited.
             self.platform.sql(
                 "UPDATE launches SET end_cause = 'cancelled', end_by = 'test' "
                 "WHERE computation_uuid = ? AND ended_at IS NULL",
                 str(computation),
             )
+            for pid in find_processes(str(computation)):
+                kill_process(pid)
         for computation in self.computations:
             name = str(computation)
             wait_until(lambda name=name: not find_processes(name), "no process of the test is alive")

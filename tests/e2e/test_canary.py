@@ -68,12 +68,12 @@ def plant_leaks(scene: Scene, word: bytes) -> set[str]:
     hidden = zlib.compress(b"a" + word + b"b")
     platform.sql("UPDATE computations SET name = ?", f"x{word.hex()}x")
     (platform.server.data / "blobs" / "leak").write_bytes(hidden)
-    (platform.root / "server.err").write_bytes(b"failed: " + word)
+    (platform.root / "server.out").write_bytes(b"failed: " + word)
     spool = platform.server.data / "enclaves" / "launches" / "leak" / "spool"
     spool.mkdir(parents=True)
     (spool / "log").write_bytes(os.urandom(100) + hidden)
     scene.owner.client.transport.get_json(f"/server?x={word.hex()}")
-    return {"sealroom.sqlite", "blobs/leak", "server.err", "spool/log", "line "}
+    return {"sealroom.sqlite", "blobs/leak", "server.out", "spool/log", "line "}
 
 
 @pytest.mark.e2e

@@ -61,6 +61,7 @@ def test_a_hospitals_box_signed_again_as_a_second_hospital_is_refused(world: Wor
     refused_for(scene, "box-of-another-statement")
 
 
+@pytest.mark.slow
 def test_a_hospitals_box_moved_to_another_role_is_refused(world: World) -> None:
     scene, thief, seen = stolen(world)
     deliver(scene.data[1])
@@ -68,6 +69,7 @@ def test_a_hospitals_box_moved_to_another_role_is_refused(world: World) -> None:
     refused_for(scene, "box-of-another-statement")
 
 
+@pytest.mark.slow
 def test_the_same_delivery_twice_changes_nothing_and_other_bytes_are_refused(world: World) -> None:
     scene = world.scene().prepare()
     provider = scene.data[0]
@@ -111,6 +113,7 @@ def test_an_older_delivery_replayed_to_a_new_launch_fills_no_slot(world: World) 
     assert answer.refused is DeliveryRefusal.AGREEMENT
 
 
+@pytest.mark.slow
 def test_a_delivery_with_a_forged_signature_fills_no_slot(world: World) -> None:
     scene = world.scene().prepare()
     deliver(scene.data[0])
@@ -188,6 +191,7 @@ def test_an_upload_after_the_delivery_is_refused_by_client_server_and_enclave(wo
     refused_for(scene, "inputs-differ")
 
 
+@pytest.mark.slow
 def test_another_hospitals_file_in_place_of_the_committed_one_is_refused(world: World) -> None:
     scene = world.scene(data_providers=2).prepare()
     for holder in (*scene.data, scene.code):
@@ -212,6 +216,7 @@ def test_code_changed_after_it_was_verified_is_refused_by_the_enclave(world: Wor
     refused_for(scene, "code-unreadable")
 
 
+@pytest.mark.slow
 def test_a_delivery_that_the_operator_keeps_back_starts_nothing(world: World) -> None:
     scene = world.scene().prepare()
     provider = scene.data[0]

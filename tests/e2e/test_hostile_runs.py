@@ -1,13 +1,12 @@
 """A hostile operator after the delivery: enclaves killed and launched again, receipts and results changed."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from platform_processes import kill_process, wait_until
-from platform_world import POLICY, WAIT, Platform, Scene, World, deliver
+from platform_world import POLICY, WAIT, Scene, World, deliver
 
 from sealroom.client import Consent, DeliveryBlockedError, State
 from sealroom.client.delivery_journal import DeliveryKey
@@ -19,22 +18,6 @@ from sealroom.core.wire.delivery import Delivery, RefusalReason
 from sealroom.core.wire.receipt import Receipt, Refusal
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def shared(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """People whose computations several tests look at."""
-    made = World(platform=platform, root=tmp_path_factory.mktemp("shared"))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture(autouse=True)
-def honest_again(platform: Platform) -> Iterator[None]:
-    yield
-    platform.operator.be_honest()
 
 
 # After a run that was killed

@@ -45,6 +45,7 @@ def test_one_person_in_two_roles_and_an_empty_file(world: World) -> None:
     assert scene.data[0].receipt().closing is not None
 
 
+@pytest.mark.slow
 def test_a_data_provider_without_a_file_and_a_program_that_fails(world: World) -> None:
     program = {"run.py": "import secret\n", "secret.py": "raise ValueError('the patient is called Smith')\n"}
     scene = world.scene().prepare(program, files={})
@@ -58,6 +59,7 @@ def test_a_data_provider_without_a_file_and_a_program_that_fails(world: World) -
     assert "Smith" not in shown
 
 
+@pytest.mark.slow
 def test_new_code_ends_the_waiting_enclave_with_a_signed_refusal(world: World) -> None:
     scene = world.scene().prepare()
     deliver(scene.data[0])
