@@ -270,6 +270,26 @@ def test_accepts_the_null_that_mbedtls_writes_after_ecdsa():
     assert verified(raw).key == p256_key(key.point)
 
 
+def test_reads_what_gramine_writes_and_the_x509_library_refuses():
+    # P-384, signed with SHA-256, NULL after ECDSA, the identifier encoded twice, the key bound as DER.
+    key = w.TlsKey.generate(ec.SECP384R1())
+    plain = built(key_bound_quote(spki(key.private)), key=key.private, oid="0.6.9.42.840.113741.1337.6")
+    raw = _with_algorithm(plain, bytes.fromhex("300c06082a8648ce3d0403020500"), key)
+    found = verified(raw, KeyBinding.SUBJECT_PUBLIC_KEY_INFO)
+    assert found.key.algorithm is KeyAlgorithm.P384
+    assert parse_ratls_certificate(raw).form is EvidenceForm.GRAMINE_LEGACY
+    with pytest.raises(ValueError, match="ExtraData"):
+        _ = x509.load_der_x509_certificate(raw).signature_hash_algorithm
+
+
+def test_an_enclave_can_make_certificates_without_the_x509_library():
+    program = (
+        "import sys, sealroom.core.wire.ra_tls_certificate\n"
+        "sys.exit(any(name.partition('.')[0] in ('cryptography', 'ssl') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("algorithm", "message"),
     [
