@@ -77,13 +77,12 @@ def create(
     The invitation holds three words that only the participants may know. Hand it to them by another channel
     than the server: a call, a message, a meeting. Every choice here is measured into the enclave.
     """
-    _check_new_file(invitation)
+    _check_new_file(invitation, option="--invitation")
     draft = _draft(choices)
     address = server_address(server, server_cert)
     with Client(home=invocation.open_home(), server=address, identity=invocation.signing_key) as client:
         owner = ComputationOwner.create(client, draft)
-        content = owner.invitation_file or (owner.invitation_line + "\n").encode()
-        write_private(invitation, content)
+        _write_invitation(owner, invitation)
         found = owner.status()
 
     def render() -> None:
@@ -110,6 +109,21 @@ def list_computations(invocation: Invocation, server: str, server_cert: bytes | 
         lambda: invocation.console.table(
             ("computation", "name", "state", "my roles"), rows, empty="you have no part in any computation"
         ),
+    )
+
+
+@command.command("invitation")
+@click.argument("computation", type=UuidType())
+@click.option("--to", type=OUTPUT_FILE, required=True, help="A new file; only you can read it.")
+@command_options
+def invitation(invocation: Invocation, computation: UUID, to: Path) -> None:
+    """Write the invitation of COMPUTATION once more, as this home has it. The server is not asked."""
+    _check_new_file(to, option="--to")
+    with open_client(invocation, computation) as client:
+        _write_invitation(ComputationOwner(client, computation), to)
+    invocation.console.result(
+        {"invitation_file": str(to)},
+        lambda: click.echo(f"invitation written to {to}: hand it on, by any channel but the server"),
     )
 
 
@@ -151,12 +165,16 @@ def withdraw(invocation: Invocation, computation: UUID, reason: str) -> None:
         _show(invocation, KeyHolder(client, computation).withdraw(reason))
 
 
-def _check_new_file(path: Path) -> None:
+def _write_invitation(owner: ComputationOwner, path: Path) -> None:
+    write_private(path, owner.invitation_file or (owner.invitation_line + "\n").encode())
+
+
+def _check_new_file(path: Path, *, option: str) -> None:
     """Fail before the server is asked: an invitation that cannot be written would be made for nothing."""
     if path.exists():
-        raise click.BadParameter(f"{path} exists already", param_hint="--invitation")
+        raise click.BadParameter(f"{path} exists already", param_hint=option)
     if not path.absolute().parent.is_dir():
-        raise click.BadParameter(f"{path.parent} is not a folder that is there", param_hint="--invitation")
+        raise click.BadParameter(f"{path.parent} is not a folder that is there", param_hint=option)
 
 
 def _draft(choices: dict[str, object]) -> ComputationDraft:
