@@ -2,22 +2,29 @@
 
 What the client needs for its own runs: the identity key in the journal is the anchor, so a receipt can be
 checked after the release, the policy or the collateral changed. `core.evidence.receipt` judges one from its
-evidence, for anybody. Must never: believe a part of a receipt whose signature was not verified first.
+evidence, for anybody, by the same rules. Must never: believe a part of a receipt whose signature was not
+verified first.
 Spec: docs/spec/receipt.md, "Verifying".
 """
 
-import hashlib
 from dataclasses import dataclass
 
 from sealroom.core.errors import VerificationError
-from sealroom.core.sealing.commitment import verify_commitment
+from sealroom.core.evidence.receipt_closing import check_belongs, check_outputs
+from sealroom.core.evidence.receipt_opening import (
+    check_contract,
+    check_enclave,
+    check_inputs,
+    check_signatures,
+    check_slots,
+    check_statements,
+)
+from sealroom.core.evidence.receipt_rules import check_same
 from sealroom.core.wire.arguments import Arguments, parse_arguments
-from sealroom.core.wire.delivery import Delivery, verify_statement_signature
+from sealroom.core.wire.delivery import Delivery
 from sealroom.core.wire.dsse import Envelope, verify_envelope
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
-from sealroom.core.wire.input_list import InputFile, InputList
-from sealroom.core.wire.participants import Participant, Role
-from sealroom.core.wire.receipt import Closing, Opening, ParticipantRecord, Receipt, Refusal
+from sealroom.core.wire.receipt import Closing, Opening, Receipt, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +81,10 @@ def verify_record(receipt: Receipt, known: tuple[KnownEnclave, ...]) -> RunRecor
     """Find the known enclave that signed a receipt, and check all of it.
 
     1. Opening or refusal is signed by that enclave's identity key, and names that enclave.
-    2. The arguments in an opening are the agreement's.
+    2. The arguments in an opening are the agreement's, and its other members those of the arguments.
     3. Every slot has one statement, signed by the key in the arguments, about this enclave.
     4. Every Data Provider's inputs are those of its commitment.
-    5. The closing is signed by the opening's run key and names that opening.
+    5. The closing is signed by the opening's run key, names that opening, and fits the arguments.
 
     Raises `VerificationError`; for a receipt of an enclave that is not in `known`, too.
     """
@@ -120,58 +127,25 @@ def _is_signed_by(envelope: Envelope, enclave: KnownEnclave) -> bool:
 
 def _verify_opening(envelope: Envelope, enclave: KnownEnclave) -> Opening:
     opening = Opening.from_payload(envelope.payload)
-    _check_names(opening, enclave)
-    if opening.box_pk != enclave.box_pk:
-        raise VerificationError("receipt: the opening names another box key")
     arguments = parse_arguments(opening.arguments)
-    if arguments.agreement != enclave.agreement:
-        raise VerificationError("receipt: the opening's arguments are not the agreement's")
-    said = [(record.role, record.index) for record in opening.participants]
-    if said != [(slot.role, slot.index) for slot in arguments.participants]:
-        raise VerificationError("receipt: not one delivery for each participant")
-    for record, slot in zip(opening.participants, arguments.participants, strict=True):
-        _check_participant(record, slot, enclave)
-        if slot.role is Role.DATA_PROVIDER:
-            _check_inputs(opening, record, slot, arguments)
+    check_same("agreement", arguments.agreement, enclave.agreement)
+    check_contract(opening, arguments)
+    check_enclave(opening, enclave)
+    check_slots(opening, arguments)
+    check_statements(opening, arguments, enclave)
+    check_signatures(opening)
+    check_inputs(opening, arguments)
     return opening
-
-
-def _check_participant(record: ParticipantRecord, slot: Participant, enclave: KnownEnclave) -> None:
-    statement = record.statement
-    found = (statement.agreement, statement.mrenclave, statement.identity_pk, statement.box_pk)
-    if found != (enclave.agreement, enclave.mrenclave, enclave.identity_pk, enclave.box_pk):
-        raise VerificationError(f"receipt: the delivery of {slot.email} was for another enclave")
-    if (statement.role, statement.sender_pk) != (slot.role, slot.public_key):
-        raise VerificationError(f"receipt: the delivery in the slot of {slot.email} is by another key")
-    verify_statement_signature(statement=statement, box_sha256=record.box_sha256, signature=record.signature)
-
-
-def _check_inputs(
-    opening: Opening, record: ParticipantRecord, slot: Participant, arguments: Arguments
-) -> None:
-    files = tuple(
-        InputFile(name=file.name, size=file.size, sha256=file.sha256)
-        for file in opening.inputs
-        if file.provider == slot.index
-    )
-    verify_commitment(
-        record.statement.commitment,
-        InputList(files=files),
-        computation=arguments.computation,
-        sender_pk=slot.public_key,
-    )
 
 
 def _verify_closing(closed: Envelope, opened: Envelope, opening: Opening) -> Closing:
     closing = Closing.from_payload(verify_envelope(closed, public_key=opening.run_key))
-    if closing.opening_sha256 != hashlib.sha256(opened.payload).digest():
-        raise VerificationError("receipt: the closing is of another opening")
-    if closing.agreement != opening.agreement:
-        raise VerificationError("receipt: the closing is of another agreement")
+    check_belongs(closing, opening=opening, opening_payload=opened.payload)
+    check_outputs(closing, parse_arguments(opening.arguments))
     return closing
 
 
-def _check_names(signed: Opening | Refusal, enclave: KnownEnclave) -> None:
-    found = (signed.agreement, signed.mrenclave, signed.identity_pk)
+def _check_names(refusal: Refusal, enclave: KnownEnclave) -> None:
+    found = (refusal.agreement, refusal.mrenclave, refusal.identity_pk)
     if found != (enclave.agreement, enclave.mrenclave, enclave.identity_pk):
         raise VerificationError("receipt: names another enclave than the one that signed it")

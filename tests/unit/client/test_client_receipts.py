@@ -227,6 +227,27 @@ OTHER = SigningKey.from_seed(bytes([9]) * 32)
         lambda: run_receipt(
             opening(inputs=(InputRecord(provider=0, name="a.csv", size=5, sha256=bytes(32)),))
         ),
+        lambda: run_receipt(opening(tee=Tee.SIMULATED)),
+        lambda: run_receipt(opening(delivery=DeliveryForm.LEGACY)),
+        lambda: run_receipt(opening(computation=UUID("22222222-2222-4222-8222-222222222222"))),
+        lambda: run_receipt(opening(code=bytes([1]) * 32)),
+        lambda: run_receipt(opening(packages=bytes([1]) * 32)),
+        lambda: run_receipt(
+            opening(
+                inputs=tuple(
+                    InputRecord(provider=provider, name=INPUT.name, size=INPUT.size, sha256=INPUT.sha256)
+                    for provider in (0, 1)
+                )
+            )
+        ),
+        lambda: run_receipt(
+            opening(
+                participants=people(CODE_PROVIDER=participant(Role.CODE_PROVIDER, commitment=bytes([1]) * 32))
+            )
+        ),
+        lambda: run_receipt(opening(), bytes_out=2),
+        lambda: run_receipt(opening(), log_sha256=bytes(32)),
+        lambda: run_receipt(opening(), outputs=(OutputRecord(consumer=1, name="model", sha256=bytes(32)),)),
         lambda: run_receipt(opening(), run=OTHER),
         lambda: run_receipt(opening(), opening_sha256=bytes(32)),
         lambda: run_receipt(opening(), agreement=bytes(32)),

@@ -34,13 +34,13 @@ def appraise_closing(
         return None
     record.rule(
         "closing.opening",
-        lambda: _check_belongs(closing, opening=opening, opening_payload=opening_payload),
+        lambda: check_belongs(closing, opening=opening, opening_payload=opening_payload),
         "this opening",
     )
     log = "no log" if closing.log_sha256 is None else "a log"
     record.rule(
         "closing.outputs",
-        lambda: _check_outputs(closing, arguments),
+        lambda: check_outputs(closing, arguments),
         f"{len(closing.outputs)} results of {closing.bytes_out} bytes, {log}",
     )
     return closing
@@ -53,12 +53,14 @@ def _describe(closing: Closing) -> str:
     )
 
 
-def _check_belongs(closing: Closing, *, opening: Opening, opening_payload: bytes) -> None:
+def check_belongs(closing: Closing, *, opening: Opening, opening_payload: bytes) -> None:
+    """Refuse a closing of another opening or contract."""
     check_same("opening_sha256", closing.opening_sha256, sha256(opening_payload))
     check_same("agreement", closing.agreement, opening.agreement)
 
 
-def _check_outputs(closing: Closing, arguments: Arguments) -> None:
+def check_outputs(closing: Closing, arguments: Arguments) -> None:
+    """Refuse outputs that the contract does not provide for: their readers, their size, the log."""
     consumers = len(arguments.in_role(Role.RESULT_CONSUMER))
     strangers = [output.consumer for output in closing.outputs if output.consumer >= consumers]
     if strangers:

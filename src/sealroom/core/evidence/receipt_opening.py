@@ -4,7 +4,7 @@ Spec: docs/spec/receipt.md, "Verifying", a run, 2 and 3.
 """
 
 from sealroom.core.errors import VerificationError
-from sealroom.core.evidence.receipt_rules import check_same
+from sealroom.core.evidence.receipt_rules import ReceiptSigner, check_same
 from sealroom.core.evidence.record import Record
 from sealroom.core.sealing.commitment import verify_commitment
 from sealroom.core.wire.arguments import Arguments
@@ -35,20 +35,21 @@ def appraise_opening(
     if opening is None:
         return None
     arguments = enclave.arguments
-    record.rule("opening.contract", lambda: _check_contract(opening, arguments), arguments.agreement.hex())
-    record.rule("opening.enclave", lambda: _check_enclave(opening, enclave), enclave.mrenclave.hex())
+    record.rule("opening.contract", lambda: check_contract(opening, arguments), arguments.agreement.hex())
+    record.rule("opening.enclave", lambda: check_enclave(opening, enclave), enclave.mrenclave.hex())
     count = f"{len(arguments.participants)} of {len(arguments.participants)}"
-    record.rule("participants.slots", lambda: _check_slots(opening, arguments), count)
+    record.rule("participants.slots", lambda: check_slots(opening, arguments), count)
     # The others pair records with slots: without the same slots there is nothing to pair.
     if record.passed("participants.slots"):
-        record.rule("participants.statements", lambda: _check_statements(opening, enclave), count)
-        record.rule("participants.signatures", lambda: _check_signatures(opening), count)
+        record.rule("participants.statements", lambda: check_statements(opening, arguments, enclave), count)
+        record.rule("participants.signatures", lambda: check_signatures(opening), count)
         inputs = f"{len(opening.inputs)} files"
-        record.rule("participants.inputs", lambda: _check_inputs(opening, arguments), inputs)
+        record.rule("participants.inputs", lambda: check_inputs(opening, arguments), inputs)
     return opening
 
 
-def _check_contract(opening: Opening, arguments: Arguments) -> None:
+def check_contract(opening: Opening, arguments: Arguments) -> None:
+    """Refuse an opening that names another contract than `arguments`, in any of its members."""
     check_same("agreement", opening.agreement, arguments.agreement)
     if opening.arguments != arguments.to_bytes():
         raise VerificationError("arguments: not those of the evidence")
@@ -62,13 +63,15 @@ def _check_contract(opening: Opening, arguments: Arguments) -> None:
     check_same("packages", opening.packages, arguments.packages_digest)
 
 
-def _check_enclave(opening: Opening, enclave: VerifiedEnclave | SimulatedEnclave) -> None:
+def check_enclave(opening: Opening, enclave: ReceiptSigner) -> None:
+    """Refuse an opening that names another enclave than the one that signed it."""
     check_same("mrenclave", opening.mrenclave, enclave.mrenclave)
     check_same("identity_pk", opening.identity_pk, enclave.identity_pk)
     check_same("box_pk", opening.box_pk, enclave.box_pk)
 
 
-def _check_slots(opening: Opening, arguments: Arguments) -> None:
+def check_slots(opening: Opening, arguments: Arguments) -> None:
+    """Refuse anything but one delivery for each slot, in their order."""
     said = [(record.role, record.index) for record in opening.participants]
     listed = [(participant.role, participant.index) for participant in arguments.participants]
     if said != listed:
@@ -77,8 +80,11 @@ def _check_slots(opening: Opening, arguments: Arguments) -> None:
         )
 
 
-def _check_statements(opening: Opening, enclave: VerifiedEnclave | SimulatedEnclave) -> None:
-    arguments = enclave.arguments
+def check_statements(opening: Opening, arguments: Arguments, enclave: ReceiptSigner) -> None:
+    """Refuse a statement about another contract or enclave, in another role, or by another key.
+
+    The slots were checked before.
+    """
     for participant, delivered in zip(arguments.participants, opening.participants, strict=True):
         statement, who = delivered.statement, f"{participant.role.value} {participant.index}"
         check_same(f"{who}: agreement", statement.agreement, arguments.agreement)
@@ -90,7 +96,8 @@ def _check_statements(opening: Opening, enclave: VerifiedEnclave | SimulatedEncl
         check_same(f"{who}: sender_pk", statement.sender_pk, participant.public_key)
 
 
-def _check_signatures(opening: Opening) -> None:
+def check_signatures(opening: Opening) -> None:
+    """Refuse a statement that its sender did not sign together with the box."""
     for delivered in opening.participants:
         try:
             verify_statement_signature(
@@ -102,7 +109,8 @@ def _check_signatures(opening: Opening) -> None:
             raise VerificationError(f"{delivered.role.value} {delivered.index}: {exc}") from exc
 
 
-def _check_inputs(opening: Opening, arguments: Arguments) -> None:
+def check_inputs(opening: Opening, arguments: Arguments) -> None:
+    """Refuse inputs that are not those of the commitments, and a commitment of who brings none."""
     providers = len(arguments.in_role(Role.DATA_PROVIDER))
     strangers = [file.provider for file in opening.inputs if file.provider >= providers]
     if strangers:

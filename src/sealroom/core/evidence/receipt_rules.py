@@ -1,6 +1,27 @@
-"""One comparison that all checks of a receipt use."""
+"""What every check of a receipt uses: one comparison, and who a receipt is checked against.
+
+Spec: docs/spec/receipt.md, "Verifying".
+"""
+
+from typing import Protocol
 
 from sealroom.core.errors import VerificationError
+
+
+class ReceiptSigner(Protocol):
+    """An enclave that was verified before: its measurement and its two public keys."""
+
+    @property
+    def mrenclave(self) -> bytes:
+        """Its measurement."""
+
+    @property
+    def identity_pk(self) -> bytes:
+        """The key that signs an opening or a refusal."""
+
+    @property
+    def box_pk(self) -> bytes:
+        """The key that deliveries were sealed to."""
 
 
 def check_same(field: str, got: bytes, expected: bytes) -> None:
