@@ -649,6 +649,13 @@ def test_nothing_of_a_sealed_key_is_kept_but_the_delivery(study: Study, world: S
     assert study.preshared.reveal() not in database
 
 
+def test_an_address_that_is_no_text_is_refused_with_a_code(world: ServerWorld) -> None:
+    body = b'{"email": "\\ud800"}'
+    headers = new_key() | {"Content-Type": "application/json"}
+    answer = world.request("POST", "/accounts", content=body, headers=headers)
+    assert (answer.status_code, code_of(answer)) == (400, "malformed")
+
+
 @pytest.mark.parametrize(
     "path", ["events?after", "evidence?epoch", "receipt?epoch", "log?epoch", "results?epoch"]
 )

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sealroom import __version__
+from sealroom.core.wire.participants import check_email
 from sealroom.server.api.caller import ANONYMOUS, TheCaller, TheKey, ThePlatform
 from sealroom.server.api.models import AccountCreated, AccountView, LimitsView, NewAccount, ServerView
 from sealroom.server.api.views import protection_views
@@ -37,6 +38,7 @@ def show_server(platform: ThePlatform) -> ServerView:
 @router.post("/accounts", status_code=201)
 def post_account(platform: ThePlatform, body: NewAccount, key: TheKey) -> AccountCreated:
     """Create an account. Its token is shown again only to the very same request with the same key."""
+    check_email(body.email)
     token = derive_token(secret=platform.secret, key=key, email=body.email)
 
     def create(session: Session) -> Answer:
