@@ -132,12 +132,15 @@ _WORDS_ONLY = "vouched for by the words only"
 def _participant(record: Record, person: Participant, policy: Policy, expected: Expectations) -> Check:
     """How well one key is known; fails where it contradicts a contact, or should be pinned and is not."""
     known, standing = expected.contacts.get(person.email), _standing(person, expected)
-    contradicted = standing is None and known is not None
+    somebody_else = _pinned_as(person, expected)
+    contradicted = somebody_else is not None or (standing is None and known is not None)
     wanted = isinstance(policy.require_pinned, frozenset) and person.role in policy.require_pinned
     unpinned = wanted and standing not in (_OWN, _PINNED)
     observed = standing or f"the key {person.public_key.hex()}"
     required = "no other key than a known one"
-    if contradicted and known is not None:
+    if somebody_else is not None:
+        observed = f"the key that is pinned for {somebody_else}"
+    elif contradicted and known is not None:
         required = f"the key that is known, {known.public_key.hex()}"
     elif wanted:
         required = f"pinned, by policy {policy.name}"
@@ -162,3 +165,11 @@ def _standing(person: Participant, expected: Expectations) -> str | None:
     if contact.public_key != person.public_key:
         return None
     return _PINNED if contact.pinned else _SEEN_BEFORE
+
+
+def _pinned_as(person: Participant, expected: Expectations) -> str | None:
+    """Return the other address that this key is pinned for: somebody known would stand in for another."""
+    for email, contact in expected.contacts.items():
+        if contact.pinned and contact.public_key == person.public_key and email != person.email:
+            return email
+    return None

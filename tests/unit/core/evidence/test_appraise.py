@@ -107,6 +107,14 @@ def test_how_well_each_key_is_known_stands_in_the_verdict() -> None:
     assert [part.observed for part in parts] == ["pinned", "your own", "seen before"]
 
 
+def test_a_pinned_key_does_not_stand_in_for_another_address() -> None:
+    contacts = {"eve@elsewhere.example": Contact(public_key=bytes(w.RESULT.verify_key), pinned=True)}
+    verdict = w.appraised(w.world(), expected=w.expectations(contacts=contacts))
+    (failed,) = verdict.failures
+    assert failed.title.startswith("result-consumer")
+    assert failed.observed == "the key that is pinned for eve@elsewhere.example"
+
+
 def test_consumer_put_in_by_a_word_holder_is_refused_with_require_pinned_and_shown_without() -> None:
     people = tuple(
         replace(person, public_key=bytes(OTHER.verify_key)) if person.role is Role.RESULT_CONSUMER else person
