@@ -5,6 +5,7 @@ never show a token.
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from sealroom.client.home import Home
@@ -16,6 +17,7 @@ from sealroom.core.wire.participants import check_email
 _FORMAT = 1
 _MAX_FILE_BYTES = 1024 * 1024
 _MAX_TOKEN_CHARS = 4096
+_TOKEN = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,8 @@ class Account:
 
     def __post_init__(self) -> None:
         check_email(self.email)
-        if not 1 <= len(self.token) <= _MAX_TOKEN_CHARS or not self.token.isascii():
+        # It becomes part of a header: what a header cannot hold would be quoted by whatever refuses it.
+        if not 1 <= len(self.token) <= _MAX_TOKEN_CHARS or not _TOKEN.fullmatch(self.token):
             raise MalformedError("account: the token is not one")
 
 

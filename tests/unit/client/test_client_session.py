@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from sealroom.client.accounts import Account
 from sealroom.client.home import Home
 from sealroom.client.identity import create_identity
 from sealroom.client.invitations import parse_invitation_text, read_invitation
@@ -39,6 +40,13 @@ def draft(client: Client, *others: str) -> ComputationDraft:
         result_consumers=(me,),
         tee=Tee.SIMULATED,
     )
+
+
+@pytest.mark.parametrize("token", ["", "srt_1\r\nX-Other: 1", "srt 1", "srt_\x1b[2J", "srt_é", "x" * 4097])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_quoted(token: str) -> None:
+    with pytest.raises(MalformedError) as refused:
+        Account(server=SERVER.origin, email="ada@example.org", token=token)
+    assert not token or token not in str(refused.value)
 
 
 def test_an_interrupted_account_is_finished_with_the_same_token(
