@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -57,39 +57,33 @@ class Desk:
     home: Path
     steps: re.Pattern[str] = _STEP
     stops: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+    running: subprocess.Popen[str] | None = None
 
     def words(self, *words: str) -> list[str]:
         return [*_COMMAND, *words, "--home", str(self.home)]
 
     def run(self, *words: str) -> Said:
-        ended = subprocess.run(
-            self.words(*words),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert "Traceback" not in ended.stderr, ended.stderr
-        return Said(out=ended.stdout, err=ended.stderr, exit_code=ended.returncode)
+        with self._call(*words) as process:
+            out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err, err
+        return Said(out=out, err=err, exit_code=process.returncode)
+
+    def _call(self, *words: str) -> subprocess.Popen[str]:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.running = subprocess.Popen(self.words(*words), text=True, **streams)
+        return self.running
 
     def run_stopped_at_every_step(self, number: signal.Signals, *words: str) -> None:
         """Call a command again and again until it is done; each step that is new ends it."""
         for _ in range(40):
-            with subprocess.Popen(
-                self.words(*words),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                stdin=subprocess.DEVNULL,
-                text=True,
-            ) as process:
-                assert process.stdout is not None
+            with self._call(*words) as process:
                 assert process.stderr is not None
                 stopped = self._stop_at_a_new_step(process, number)
                 complaints = process.stderr.read()
             assert "Traceback" not in complaints, complaints
             if not stopped:
-                assert process.returncode == 0, complaints
+                assert process.returncode == 0, (self.stops, self.last, complaints)
                 return
             if number is signal.SIGINT:
                 assert process.returncode == 1
@@ -99,6 +93,7 @@ class Desk:
     def _stop_at_a_new_step(self, process: subprocess.Popen[str], number: signal.Signals) -> bool:
         assert process.stdout is not None
         for line in process.stdout:
+            self.last = [*self.last[-40:], line]
             step = self.steps.match(line)
             if step and step[0] not in self.stops:
                 self.stops.append(step[0])
@@ -176,6 +171,7 @@ def finish(room: Room) -> None:
     join = ("join", room.invitation, *_ACCEPT, "--yes")
     data = ("--email", room.email("ana"), "--data", str(room.folder / "records.csv"))
     all_at_once(
+        room,
         lambda: by_hand(room),
         lambda: room.ana.run_stopped_at_every_step(signal.SIGKILL, *join, *data),
         lambda: room.eva.run_stopped_at_every_step(
@@ -225,9 +221,9 @@ def look_back(room: Room) -> None:
         strict = ana.run("receipt", "verify", *target, "--policy", "strict", "--json")
         assert (strict.exit_code, strict.document["of"]) == (1, "evidence")
         assert strict.document["passed_but_simulated"] is False
-        said = ana.run("receipt", "verify", *target, "--policy", "strict").out
-        assert "SIMULATED, AND REFUSED" in said
-        assert "This is the verdict of the evidence." in said
+    said = ana.run("receipt", "verify", receipt, "--evidence", bundle, "--policy", "strict").out
+    assert "SIMULATED, AND REFUSED" in said
+    assert "This is the verdict of the evidence." in said
     assert ana.run("results", "get", uuid).exit_code == 1
     refused = ana.run("key", "refuse", uuid, "--reason", "late", "--json")
     assert (refused.exit_code, refused.document["error"]["code"]) == (1, "wrong_state")
@@ -246,6 +242,7 @@ def test_other_words_end_each_join_with_the_enclaves_refusal(room: Room) -> None
         said[name] = desk.run("join", *words, *join)
 
     all_at_once(
+        room,
         lambda: walk("dev", room.dev, room.invitation, "--code", str(room.folder / "program")),
         lambda: walk("eva", room.eva, room.invitation),
         lambda: walk(
@@ -269,8 +266,15 @@ def with_other_words(text: str) -> str:
     return format_invitation(replace(invitation, words=(other, *others))) + "\n" + rest
 
 
-def all_at_once(*parts: Callable[[], None]) -> None:
-    """Let people act at the same time; what went wrong with any of them is raised here."""
+def all_at_once(room: Room, *parts: Callable[[], None]) -> None:
+    """Let people act at the same time; who fails ends the others, who would wait for them, and is raised."""
     with ThreadPoolExecutor(len(parts)) as pool:
-        for future in [pool.submit(part) for part in parts]:
-            future.result()
+        futures = [pool.submit(part) for part in parts]
+        done, waiting = wait(futures, timeout=240, return_when=FIRST_EXCEPTION)
+        failures = [failure for future in done if (failure := future.exception()) is not None]
+        for desk in (room.dev, room.ana, room.eva) if waiting else ():
+            if desk.running is not None:
+                desk.running.kill()
+    if failures:
+        raise failures[0]
+    assert not waiting, "not done within four minutes"
