@@ -117,7 +117,8 @@ def _exit_code(enclave: subprocess.Popen[bytes]) -> int:
 def _keep_console(console: int, path: Path) -> None:
     """Keep the start of what reaches the host's console, for the operator; the rest is read and dropped.
 
-    The enclave redirects its descriptors before it lets foreign code run, so nothing of a program is here.
+    The enclave redirects its descriptors before it lets foreign code run, so nothing that a program prints is
+    here; what one writes on purpose to the sandbox's own descriptors is (docs/limits.md).
     """
     left = _MAX_CONSOLE_BYTES
     with os.fdopen(console, "rb", buffering=0) as source, path.open("xb", buffering=0) as kept:
