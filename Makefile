@@ -36,6 +36,7 @@ lock:
 
 docs: .venv/ready
 	$(BIN)/python tools/draw_states.py
+	$(BIN)/python tools/write_cli_reference.py
 
 clean:
 	rm -rf .venv demo-run
