@@ -1,0 +1,155 @@
+"""`sealroom evidence verify --quote`, `show --quote` and `fetch`, as a shell sees them."""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sealroom.cli.main import run
+from sealroom.core.wire.bundle import RawCollateral
+from sealroom.insecure.collateral import Wish, make_collateral
+from sealroom.insecure.pki import SimulationPki, pem
+from sealroom.insecure.quoting import QuotingEnclave, ReportBody
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "adapters"))
+import provisioning_server as p
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+PKI = SimulationPki.generate(now=NOW)
+BODY = ReportBody(mrenclave=bytes(range(32)), report_data=bytes(64))
+LATER = (NOW + timedelta(days=60)).isoformat()
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "quote").write_bytes(QuotingEnclave(PKI).quote(BODY))
+    (tmp_path / "collateral").write_text(json.dumps(make_collateral(PKI, now=NOW), indent=1))
+    (tmp_path / "root.pem").write_bytes(pem(PKI.root.certificate))
+    (tmp_path / "other.der").write_bytes(other_root())
+    return tmp_path
+
+
+def other_root() -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return SimulationPki.generate(now=NOW).root.certificate.public_bytes(Encoding.DER)
+
+
+def verify(files, *words, quote="quote", collateral="collateral", policy="insecure-any-status"):
+    given = ["--collateral", str(files / collateral)] if collateral else []
+    return run(["evidence", "verify", "--quote", str(files / quote), *given, "--policy", policy, *words])
+
+
+def test_a_simulated_quote_is_simulated_and_exits_1_unless_asked_for(files, capsys):
+    assert verify(files, "--json") == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["accepted"], said["verdict"]) == (False, "SIMULATED")
+    assert (said["status"], said["advisories"]) == ("UpToDate", [])
+    assert said["issuer"].startswith("simulated")
+    assert [group["name"] for group in said["checks"]] == ["quote", "platform", "enclave", "measurement"]
+    assert verify(files, "--insecure-accept-simulated") == 0
+    assert "SIMULATED" in capsys.readouterr().out
+
+
+def test_a_root_that_is_named_is_looked_at_and_stays_simulated(files, capsys):
+    assert verify(files, "--insecure-root", str(files / "root.pem"), "--json") == 1
+    assert json.loads(capsys.readouterr().out)["verdict"] == "SIMULATED"
+    words = ("--insecure-root", str(files / "root.pem"), "--insecure-accept-simulated")
+    assert verify(files, *words) == 0
+    words = ("--insecure-root", str(files / "other.der"), "--insecure-accept-simulated")
+    assert verify(files, *words) == 1
+    assert "none of those to be accepted" in capsys.readouterr().out
+
+
+def test_a_refusal_exits_1_with_its_status(files, capsys):
+    bad = make_collateral(PKI, now=NOW, wish=Wish(revoked=(PKI.pck.certificate,)))
+    (files / "bad").write_text(json.dumps(bad))
+    assert verify(files, "--json", "--insecure-accept-simulated", collateral="bad") == 1
+    assert json.loads(capsys.readouterr().out)["status"] == "UpToDate"
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"\x03\x00", b"\xff" * 70_000])
+def test_a_malformed_quote_exits_2_with_a_verdict(files, capsys, content):
+    (files / "bad").write_bytes(content)
+    assert verify(files, "--json", quote="bad") == 2
+    assert json.loads(capsys.readouterr().out)["verdict"] == "REFUSED"
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"{}", b"[" * 5_000_000])
+def test_malformed_collateral_exits_2_with_a_verdict(files, capsys, content):
+    (files / "bad").write_bytes(content)
+    assert verify(files, "--json", collateral="bad") == 2
+    assert json.loads(capsys.readouterr().out)["accepted"] is False
+
+
+def test_missing_and_stale_collateral_exit_3(files, capsys):
+    assert verify(files, collateral=None) == 3
+    assert verify(files, "--at", LATER) == 3
+    assert "good until" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--policy", "strict"],
+        ["--policy", "strict", "--quote", "no/such/file"],
+        ["--quote", "QUOTE"],
+        ["--quote", "QUOTE", "QUOTE", "--policy", "strict"],
+        ["QUOTE", "--collateral", "QUOTE", "--policy", "strict"],
+        ["--quote", "QUOTE", "--policy", "strict", "--at", "yesterday"],
+    ],
+)
+def test_wrong_usage_exits_64(files, capsys, words):
+    shown = [str(files / "quote") if word == "QUOTE" else word for word in words]
+    assert run(["evidence", "verify", *shown]) == 64
+    assert capsys.readouterr().err
+
+
+def test_show_says_the_issuer_first(files, capsys):
+    shown = ["evidence", "show", "--quote", str(files / "quote")]
+    assert run([*shown, "--collateral", str(files / "collateral"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    names = ["issuer", "mrenclave", "mrsigner", "product", "svn", "debug", "tcb_status"]
+    assert list(said)[: len(names)] == names
+    assert said["issuer"].startswith("simulated")
+    assert said["mrenclave"] == BODY.mrenclave.hex()
+    assert said["tcb_status"] == "UpToDate"
+    assert run(shown) == 0
+    assert "simulated" in capsys.readouterr().out
+
+
+def fetch(files, server, *words):
+    where = ["--source", server.url, "--source-ca", str(server.certificate), "--home", str(files / "home")]
+    return run(["evidence", "fetch", str(files / "quote"), *where, "--save", str(files / "saved"), *words])
+
+
+def test_what_was_fetched_verifies(files, tmp_path, capsys):
+    with p.ProvisioningServer(collateral=make_collateral(PKI, now=NOW), folder=tmp_path) as server:
+        assert fetch(files, server, "--json") == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["source"] == server.url
+        assert said["warnings"] == []
+        asked = len(server.asked)
+        assert fetch(files, server) == 0
+        assert len(server.asked) == asked
+        assert fetch(files, server, "--no-cache") == 0
+        assert len(server.asked) == 2 * asked
+    saved = RawCollateral.from_json((files / "saved").read_bytes())
+    assert saved == RawCollateral(**make_collateral_again(saved))
+    assert verify(files, "--insecure-accept-simulated", collateral="saved") == 0
+
+
+def make_collateral_again(saved: RawCollateral) -> dict[str, str]:
+    value = saved.to_value()
+    assert isinstance(value, dict)
+    return {name: str(text) for name, text in value.items()}
+
+
+def test_a_source_that_does_not_answer_exits_4(files, tmp_path, capsys):
+    with p.ProvisioningServer(collateral=make_collateral(PKI, now=NOW), folder=tmp_path) as server:
+        server.instead["/tcb?"] = p.failing(404)
+        assert fetch(files, server) == 4
+    assert "answered 404" in capsys.readouterr().err
+    assert not (files / "saved").exists()
