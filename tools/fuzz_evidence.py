@@ -282,9 +282,9 @@ CHANGES = (
 )
 
 
-def run(count: int, seed: int) -> int:
+def run(chosen_targets: list[Target], *, count: int, seed: int) -> int:
+    """Feed `count` changed inputs to the targets; return the exit code."""
     source = random.Random(seed)
-    chosen_targets = targets([simulated_seed(), *genuine_seeds()])
     weights = [target.weight for target in chosen_targets]
     outcomes: Counter[tuple[str, str]] = Counter()
     slowest, started = 0.0, time.monotonic()
@@ -317,12 +317,16 @@ def report_breach(number: int, target: Target, changed: bytes, what: str) -> int
     return 1
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def parse_options(description: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    return run(options.count, options.seed)
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse_options(__doc__)
+    return run(targets([simulated_seed(), *genuine_seeds()]), count=options.count, seed=options.seed)
 
 
 if __name__ == "__main__":
