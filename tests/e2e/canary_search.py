@@ -6,6 +6,7 @@ whatever the content holds in hexadecimal, base64, gzip, zlib, bzip2 or LZMA.
 
 import base64
 import bz2
+import hashlib
 import lzma
 import re
 import tarfile
@@ -59,11 +60,10 @@ class Search:
             (name, form, spelled) for name, word in words.items() for form, spelled in forms(word).items()
         ]
         self.found: list[Found] = []
-        self.bytes_seen = 0
+        self._clean: set[bytes] = set()
 
     def look(self, place: str, content: bytes, *, depth: int = _DEPTH) -> None:
         """Look through `content`, and through what can be decoded or decompressed from it."""
-        self.bytes_seen += len(content)
         for name, form, spelled in self._forms:
             if spelled in content:
                 self.found.append(Found(name, place, form))
@@ -72,9 +72,14 @@ class Search:
                 self.look(f"{place}, {where}", inner, depth=depth - 1)
 
     def look_at_all(self, contents: Mapping[str, bytes]) -> None:
+        """Look through everything and its names; the same bytes that held nothing before hold nothing now."""
         for place, content in contents.items():
             self.look(f"the name {place}", place.encode(), depth=0)
-            self.look(place, content)
+            digest, before = hashlib.sha256(content).digest(), len(self.found)
+            if digest not in self._clean:
+                self.look(place, content)
+            if len(self.found) == before:
+                self._clean.add(digest)
 
     def places(self) -> set[str]:
         return {found.place for found in self.found}

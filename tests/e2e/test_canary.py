@@ -103,10 +103,10 @@ def test_nothing_planted_can_be_read_by_the_operator(own_world: World) -> None:
     afterwards = everything(scene)
 
     planted |= keys_of(scene)
+    search = Search(planted)
     for moment in (while_waiting, at_the_end, afterwards):
-        search = Search(planted)
         search.look_at_all(moment)
-        assert search.found == []
+    assert search.found == []
     kinds = ("sealroom.sqlite", "blobs/", "spool/inputs/0/0", "spool/results/0/0", "spool/log", "line ")
     assert all(any(kind in place for place in at_the_end) for kind in kinds)
 

@@ -104,7 +104,7 @@ def test_a_server_killed_in_a_state_goes_on_with_the_same_enclave(own_world: Wor
 def test_a_server_killed_again_and_again_while_an_enclave_lives_loses_nothing(own_world: World) -> None:
     scene = own_world.scene()
     for name, step in STEPS.items():
-        if name in ("Launching", "AwaitingKeys, some delivered", "Running"):
+        if name in ("AwaitingKeys, some delivered", "Running"):
             restart(scene)
         step(scene)
     one_enclave_ran_to_the_end(scene)
@@ -192,7 +192,7 @@ BEFORE_A_RUN = [
     pytest.param("enclave", State.LAUNCHING, marks=pytest.mark.slow),
     pytest.param("supervisor", State.LAUNCHING, marks=pytest.mark.slow),
     pytest.param("enclave", State.AWAITING_KEYS, marks=pytest.mark.slow),
-    ("supervisor", State.AWAITING_KEYS),
+    pytest.param("supervisor", State.AWAITING_KEYS, marks=pytest.mark.slow),
 ]
 
 
