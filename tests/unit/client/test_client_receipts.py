@@ -258,6 +258,16 @@ def test_a_receipt_with_one_thing_wrong_is_refused(make: Callable[[], Receipt]) 
         verified(make())
 
 
+def test_a_receipt_that_is_whole_and_of_another_contract_is_refused() -> None:
+    other = replace(ARGUMENTS, launch=bytes([1]) * 16)
+    signed = tuple(participant(role, agreement=other.agreement) for role in Role)
+    of_other = opening(arguments=other.to_bytes(), agreement=other.agreement, participants=signed)
+    receipt = run_receipt(of_other, agreement=other.agreement)
+    verify_record(receipt, (replace(KNOWN, agreement=other.agreement),))
+    with pytest.raises(VerificationError, match="agreement"):
+        verified(receipt)
+
+
 def refusal(key: SigningKey = IDENTITY, **changed: Any) -> Receipt:
     said = Refusal(
         agreement=KNOWN.agreement,
