@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,10 @@ from typing import Concatenate, ParamSpec
 
 import click
 
+from sealroom.adapters.collateral_cache import CollateralCache
+from sealroom.adapters.pccs import CollateralFetcher
 from sealroom.adapters.policies import load_policy
+from sealroom.adapters.provisioning import Source
 from sealroom.cli.console import read_file
 from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.lone_quotes import issuer
@@ -24,6 +28,7 @@ from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, command_op
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.verification import ROOTS
 from sealroom.core.attestation.pem import parse_pem
+from sealroom.core.attestation.ratls import parse_ratls_certificate
 from sealroom.core.errors import MalformedError
 from sealroom.core.evidence.certificate import appraise_certificate
 from sealroom.core.wire.bundle import MAX_COLLATERAL_BYTES
@@ -44,6 +49,15 @@ _OPTIONS = (
     click.option("--policy", required=True, help=_POLICY_HELP),
     click.option(
         "--collateral", type=INPUT_FILE, help="Intel's nine documents for the platform, as one JSON file."
+    ),
+    click.option(
+        "--source",
+        "sources",
+        multiple=True,
+        help="Fetch these documents: intel, azure, or the https address of a PCCS; several in order.",
+    ),
+    click.option(
+        "--source-ca", type=INPUT_FILE, help="Trust these certificates (PEM), too, when asking a --source."
     ),
     click.option("--at", type=MomentType(), help="Judge as of this time, ISO 8601."),
     click.option(
@@ -66,6 +80,8 @@ class CertificateQuestion:
     binding: KeyBinding
     policy: str
     collateral: Path | None
+    sources: tuple[str, ...]
+    source_ca: Path | None
     at: datetime | None
     save: Path | None
     accept_simulated: bool
@@ -81,6 +97,8 @@ def certificate_options(
             binding=KeyBinding(str(kwargs.pop("binding"))),
             policy=str(kwargs.pop("policy")),
             collateral=_path(kwargs.pop("collateral")),
+            sources=_texts(kwargs.pop("sources")),
+            source_ca=_path(kwargs.pop("source_ca")),
             at=_moment(kwargs.pop("at")),
             save=_path(kwargs.pop("save")),
             accept_simulated=bool(kwargs.pop("accept_simulated")),
@@ -96,15 +114,14 @@ def certificate_options(
 
 def answer(invocation: Invocation, question: CertificateQuestion, certificate: bytes) -> int:
     """Judge a DER certificate, show the verdict, keep the certificate if asked; return the exit code."""
+    now = question.at or datetime.now(UTC)
     verdict = appraise_certificate(
         certificate,
-        None
-        if question.collateral is None
-        else read_file(question.collateral, max_bytes=MAX_COLLATERAL_BYTES),
+        _collateral(invocation, question, certificate, now),
         binding=question.binding,
         policy=load_policy(question.policy),
         roots=ROOTS,
-        now=question.at or datetime.now(UTC),
+        now=now,
     )
     exit_code = verdict_exit_code(verdict, accept_simulated=question.accept_simulated)
     if question.save is not None and exit_code is ExitCode.DONE:
@@ -124,6 +141,27 @@ def answer(invocation: Invocation, question: CertificateQuestion, certificate: b
     return exit_code
 
 
+def _collateral(
+    invocation: Invocation, question: CertificateQuestion, certificate: bytes, now: datetime
+) -> bytes | None:
+    """Return Intel's documents from a file or a source; `None` where neither was named."""
+    if question.collateral is not None and question.sources:
+        raise click.UsageError("expected --collateral or --source, not both")
+    if question.collateral is not None:
+        return read_file(question.collateral, max_bytes=MAX_COLLATERAL_BYTES)
+    if not question.sources:
+        return None
+    asked = tuple(Source.parse(text) for text in question.sources)
+    quote = parse_ratls_certificate(certificate).raw_quote
+    cache = CollateralCache(folder=invocation.open_home().root / "collateral")
+    with CollateralFetcher(asked, source_ca=question.source_ca, cache=cache) as fetcher:
+        found = fetcher.fetch(quote, now=now)
+    for warning in found.warnings:
+        click.secho("warning: ", fg="yellow", nl=False, err=True)
+        click.echo(invocation.console.foreign(warning), err=True)
+    return json.dumps(found.collateral.to_value()).encode("ascii")
+
+
 def certificate_der(raw: bytes) -> bytes:
     """Return the one certificate in a file, PEM or DER."""
     if not raw.startswith(b"-----"):
@@ -139,6 +177,10 @@ def certificate_pem(der: bytes) -> bytes:
     text = base64.b64encode(der)
     lines = [text[i : i + 64] for i in range(0, len(text), 64)]
     return b"\n".join((b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(text) for text in value) if isinstance(value, tuple) else ()
 
 
 def _path(value: object) -> Path | None:

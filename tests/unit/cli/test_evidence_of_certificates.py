@@ -14,6 +14,7 @@ from sealroom.insecure.collateral import make_collateral
 
 sys.path.append(str(Path(__file__).parents[1] / "core" / "attestation"))
 sys.path.append(str(Path(__file__).parents[1] / "adapters"))
+import provisioning_server as p
 import ratls_world as w
 from tls_stranger import tls_server
 
@@ -89,6 +90,22 @@ def test_what_is_no_certificate_is_malformed(folder):
 
 def test_missing_collateral_has_an_exit_code_of_its_own(folder):
     assert played(folder, "from-cert", "certificate.pem", *POINT, *LOOK, *AT).exit_code == 3
+
+
+def test_fetches_the_documents_from_a_source(folder):
+    collateral = json.loads((folder / "collateral.json").read_text())
+    options = [*POINT, *LOOK, *AT, SIMULATED, "--home", "home"]
+    with p.ProvisioningServer(collateral=collateral, folder=folder) as server:
+        source = ["--source", server.url, "--source-ca", str(server.certificate)]
+        shown = played(folder, "from-cert", "certificate.pem", *options, *source)
+        both = played(
+            folder, "from-cert", "certificate.pem", *options, *source, "--collateral", "collateral.json"
+        )
+        bad = played(folder, "from-cert", "collateral.json", *options, *source)
+    assert shown.exit_code == 0, shown.output
+    assert both.exit_code == 64
+    assert bad.exit_code == 2
+    assert len(server.asked) == 4
 
 
 def test_keeps_the_certificate_only_once_it_is_accepted(folder):
