@@ -10,13 +10,13 @@ demo: .venv/ready
 
 # Unit tests, then one end-to-end run of each kind.
 test: unit
-	$(BIN)/python -m pytest -q -m "e2e and not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "e2e and not slow"
 
 unit: .venv/ready
 	$(BIN)/python -m pytest -q -n 2 -m "not e2e and not slow"
 
 slow: .venv/ready
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
 
 lint: .venv/ready
 	$(BIN)/ruff check .

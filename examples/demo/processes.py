@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_SECONDS = 10.0
+ROOT = Path(__file__).parents[2]
 
 
 class DemoError(Exception):
@@ -113,4 +114,10 @@ def processes(folder: Path) -> Iterator[Processes]:
 def clean_environment(folder: Path) -> dict[str, str]:
     """An environment that keeps every process inside `folder`."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
-    return {**kept, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    fixed = {
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    return kept | fixed

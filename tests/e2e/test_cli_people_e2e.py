@@ -229,6 +229,7 @@ def look_back(room: Room) -> None:
     assert (refused.exit_code, refused.document["error"]["code"]) == (1, "wrong_state")
 
 
+@pytest.mark.slow
 def test_other_words_end_each_join_with_the_enclaves_refusal(room: Room) -> None:
     (room.folder / "program").mkdir()
     (room.folder / "program" / "run.py").write_text(PROGRAM)

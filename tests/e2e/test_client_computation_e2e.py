@@ -260,6 +260,7 @@ def test_a_simulated_enclave_is_refused_unless_its_computation_is_named(party: P
     assert party.first.client.deliveries.deliveries(party.computation) == ()
 
 
+@pytest.mark.slow
 def test_wrong_words_end_in_a_signed_refusal_that_stops_unattended_clients(party: Party) -> None:
     joined = party.second.folder.load()
     mistyped = Invitation(
@@ -289,6 +290,7 @@ def test_wrong_words_end_in_a_signed_refusal_that_stops_unattended_clients(party
     assert party.wait(State.SUCCEEDED, State.FAILED, State.REFUSED).state is State.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_killed_between_recording_and_sending_the_same_bytes_are_sent(
     party: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +315,7 @@ def _killed(*_: object, **__: object) -> bytes:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_new_code_ends_the_enclave_and_frees_the_count_by_its_signed_refusal(party: Party) -> None:
     party.first.note_reviewed(party.first.code())
     party.deliver(party.first)
@@ -334,6 +337,7 @@ def test_new_code_ends_the_enclave_and_frees_the_count_by_its_signed_refusal(par
     ]
 
 
+@pytest.mark.slow
 def test_a_participant_refuses_with_a_reason_for_all(party: Party) -> None:
     party.deliver(party.first)
     party.consumer.refuse("the program prints too much")
@@ -346,6 +350,7 @@ def test_a_participant_refuses_with_a_reason_for_all(party: Party) -> None:
     assert record.refusal.reason is RefusalReason.CANCELLED
 
 
+@pytest.mark.slow
 def test_other_terms_than_the_invitations_are_not_delivered_to(party: Party) -> None:
     joined = party.first.folder.load()
     other = Home.open(party.folder / "elsewhere")
@@ -360,6 +365,7 @@ def test_other_terms_than_the_invitations_are_not_delivered_to(party: Party) -> 
             DataProvider(client, party.computation).insecure_verify_simulated(POLICY)
 
 
+@pytest.mark.slow
 def test_an_answer_is_not_there_before_it_is_asked_for(party: Party) -> None:
     with pytest.raises(TransportError) as error:
         party.first.receipt()

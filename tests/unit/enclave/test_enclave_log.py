@@ -8,6 +8,9 @@ from sealroom.core.sealing.keys import SigningKey
 from sealroom.core.sealing.log import LogKeys, find_log_key
 from sealroom.core.wire.terms import LogRelease
 
+# A process of its own in every test.
+pytestmark = pytest.mark.e2e
+
 PRINTS = """
 import ctypes, os, subprocess, sys
 print("print")

@@ -7,6 +7,9 @@ from nacl._sodium import ffi, lib
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.sealing.secret import SecretBuffer
 
+# A process of its own in every test.
+pytestmark = pytest.mark.e2e
+
 DUMP = """
 import io
 from sealroom.enclave import Enclave

@@ -6,6 +6,9 @@ from enclave_world import WAIT_FOR_GO, World, with_limits
 from sealroom.core.wire.receipt_closing import Failure, Outcome
 from sealroom.core.wire.terms import LogRelease
 
+# A process of its own in every test.
+pytestmark = pytest.mark.e2e
+
 CANARY = "canary-7c1f"
 WRITES = "from sealroom.enclave import Enclave\nEnclave().write(b'x' * 10)\n"
 

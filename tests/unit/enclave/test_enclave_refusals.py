@@ -25,6 +25,9 @@ from sealroom.core.wire.delivery import (
 from sealroom.core.wire.input_list import InputFile, InputList
 from sealroom.core.wire.participants import Role
 
+# A process of its own in every test.
+pytestmark = pytest.mark.e2e
+
 PROGRAM = "import os\nos.write(1, b'a foreign line ran')\n"
 
 

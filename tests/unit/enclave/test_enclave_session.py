@@ -1,3 +1,4 @@
+import pytest
 from enclave_world import MRENCLAVE, QUOTE, World, with_limits
 
 from sealroom.core.wire.byte_fields import sha256
@@ -5,6 +6,9 @@ from sealroom.core.wire.delivery import verify_statement_signature
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt_closing import Outcome, OutputRecord
 from sealroom.core.wire.terms import DeliveryForm
+
+# A process of its own in every test.
+pytestmark = pytest.mark.e2e
 
 RUN = """
 from model import total
