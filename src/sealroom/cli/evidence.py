@@ -102,13 +102,20 @@ def verify(
 @click.argument("target", type=TargetType(), required=False)
 @click.option("--save", type=OUTPUT_FILE, help="Write the bundle to this file.")
 @click.option("--save-arguments", type=OUTPUT_FILE, help="Write the measured arguments to this file.")
+@click.option("--at", type=MomentType(), help="The TCB status as of this time, ISO 8601.")
 @command_options
 @shows_lone_quotes
-def show(invocation: Invocation, target: UUID | Path, save: Path | None, save_arguments: Path | None) -> None:
+def show(
+    invocation: Invocation,
+    target: UUID | Path,
+    save: Path | None,
+    save_arguments: Path | None,
+    at: datetime | None,
+) -> None:
     """Show what TARGET, a computation's UUID or a bundle in a file, says about itself, not verified."""
     with open_evidence(invocation, target) as evidence:
         bundle = EvidenceBundle.from_bytes(evidence.raw)
-        verdict = judge(evidence, load_policy("insecure-any-status"), datetime.now(UTC))
+        verdict = judge(evidence, load_policy("insecure-any-status"), at or datetime.now(UTC))
     if save is not None:
         save.write_bytes(evidence.raw)
     if save_arguments is not None:

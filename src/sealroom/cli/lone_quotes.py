@@ -129,7 +129,7 @@ def shows_lone_quotes(function: Callable[Concatenate[Invocation, P], None]) -> C
         elif kwargs.get("save") or kwargs.get("save_arguments"):
             raise click.UsageError("--save and --save-arguments are for evidence, --quote has only a quote")
         else:
-            document = lone.summary(datetime.now(UTC))
+            document = lone.summary(_moment(kwargs["at"]) or datetime.now(UTC))
             _print_table(invocation, document)
 
     return _with_options(command)

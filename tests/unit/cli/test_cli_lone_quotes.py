@@ -118,6 +118,9 @@ def test_show_says_the_issuer_first(files, capsys):
     assert said["tcb_status"] == "UpToDate"
     assert run(shown) == 0
     assert "simulated" in capsys.readouterr().out
+    late = [*shown, "--collateral", str(files / "collateral"), "--at", LATER, "--json"]
+    assert run(late) == 0
+    assert json.loads(capsys.readouterr().out)["tcb_status"] is None
 
 
 def fetch(files, server, *words):
