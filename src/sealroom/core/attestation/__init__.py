@@ -29,6 +29,7 @@ The order of a verification; each line is one function, each result the key to t
     collateral.verify_collateral(collateral, root_key=, now=) -> VerifiedCollateral
                                                              the four above; depends on no quote, reusable
                                                              while `.valid_from <= now <= .valid_until`
+    collateral.check_reusable(verified, pck, now)            documents verified before: root and moment
     collateral.check_not_revoked(pck, root_crl=, pck_crl=)   PCK CA and PCK leaf
     tcb.check_platform(pck, tee=, tcb_info=)                 FMSPC, PCE id, kind of TEE
     tcb.check_qe_identity(quote, qe_identity)                QE report is the enclave the identity describes
@@ -48,6 +49,9 @@ Two other ways that evidence arrives (docs/spec/ra-tls.md, docs/spec/maa.md):
     maa_keys.parse_key_set(raw) -> MaaKeySet                 as fetched from the service, over TLS
     maa.verify_maa_token(raw, keys=, issuer=, leeway=, now=) -> MaaClaims
                                                              the word of Microsoft's service
+
+Within one verification the steps may share a `memo.Memo`, with which no signature is verified and no
+certificate read twice; `chain.note_chain` tells it of a chain that reused documents verified.
 
 Reserved fields that are not zero never leave `parse_quote`. A quote's ECDSA signatures are malleable:
 never use the hash of a quote as its name.

@@ -11,7 +11,9 @@
     rebuild.py           the manifest rebuilt, and what differs in the one received
     contract.py       5. is it what the owner proposed
     code.py           6. whose code is it, 7. whose keys are they
+    lone_quote.py     `appraise_quote`: a quote alone, for looking at it and for services
     catalogue.py      the words of every check
+    quote_catalogue.py   those of a quote alone
     record.py         how checks are written down while they are made
     verdict.py        the answer: a tree of checks, and the errors that carry it
     receipt.py        verifying receipts, later and without trust in anybody
@@ -19,5 +21,5 @@
     certificate.py    a quote in a TLS certificate, and whose key that is
     maa.py            a token of Microsoft Azure Attestation, a second kind of evidence
 
-Spec: docs/spec/verification.md, docs/spec/policy.md, docs/spec/manifest.md.
+Spec: docs/spec/verification.md, docs/spec/quote-appraisal.md, docs/spec/policy.md, docs/spec/manifest.md.
 """
