@@ -112,7 +112,8 @@ class Party:
             found = client.computation(computation)
             if found.state is not state:
                 state = found.state
-                say("state", state=state.value)
+                held = () if found.launch is None else found.launch.protections
+                say("state", state=state.value, protections=[[one.name, one.on] for one in held])
             for step in next_steps(found, gather_facts(client, found)):
                 if step.kind.is_end or step.kind in (StepKind.WAIT_FOR_OWNER, StepKind.DECIDE):
                     self._end(client, found)

@@ -53,7 +53,7 @@ class Telling:
     def _tell(self, who: str, event: Event) -> None:
         match event["event"]:
             case "state":
-                self._state(str(event["state"]))
+                self._state(str(event["state"]), event["protections"])
             case "verdict":
                 self._verdict(who, event)
             case "delivered":
@@ -69,11 +69,14 @@ class Telling:
             case _ if not self._brief:
                 self._detail(who, event)
 
-    def _state(self, state: str) -> None:
+    def _state(self, state: str, protections: object) -> None:
         if state in STATES and state not in self._told_states:
             self._told_states.add(state)
             who = "operator" if state == "Launching" else "enclave"
             self._story.tell(who, STATES[state])
+            if state == "AwaitingKeys" and isinstance(protections, list) and not self._brief:
+                around = ", ".join(name if is_on else f"{name} OFF" for name, is_on in protections)
+                self._story.tell("operator", f"holds the program in: {around}")
 
     def _verdict(self, who: str, event: Event) -> None:
         verdict = event["verdict"]

@@ -10,7 +10,7 @@ import click
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.waiting import missing_people
-from sealroom.client.computation import Computation, ParticipantStatus, State
+from sealroom.client.computation import Computation, ParticipantStatus, ProtectionNotice, State
 from sealroom.core.wire.participants import Role
 
 NEXT = {
@@ -57,7 +57,15 @@ def print_computation(invocation: Invocation, found: Computation) -> None:
         for p in found.participants
     ]
     console.table(("role", "e-mail", "registered", "sent", "key delivered"), rows)
+    if found.launch is not None and found.launch.protections:
+        _print_protections(invocation, found.launch.protections)
     console.next_step(_next(found))
+
+
+def _print_protections(invocation: Invocation, protections: tuple[ProtectionNotice, ...]) -> None:
+    """Print what holds the program in, as the operator says."""
+    rows = [(held.name, "on" if held.on else "OFF", held.detail) for held in protections]
+    invocation.console.table(("around the program", "", "as the operator says"), rows)
 
 
 def computation_document(found: Computation) -> dict[str, object]:
@@ -89,6 +97,9 @@ def computation_document(found: Computation) -> dict[str, object]:
                 "mrenclave": None if launch.mrenclave is None else launch.mrenclave.hex(),
                 "launched_at": _iso(launch.launched_at),
                 "ended_at": _iso(launch.ended_at),
+                "protections": [
+                    {"name": held.name, "on": held.on, "detail": held.detail} for held in launch.protections
+                ],
             }
             for launch in found.launches
         ],

@@ -22,6 +22,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 MAX_ERAS = 10_000  # launches and runs that one answer may list
+_MAX_PROTECTIONS = 64
 _MAX_SLOTS = 2 * MAX_PARTICIPANTS + 1
 
 
@@ -85,6 +86,15 @@ class CodeVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionNotice:
+    """What the operator says holds the program in: `detail` is what a protection does, or why it is off."""
+
+    name: str
+    on: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One enclave of the computation; the epochs count up."""
 
@@ -93,6 +103,7 @@ class Launch:
     evidence_at: datetime | None
     ended_at: datetime | None
     mrenclave: bytes | None
+    protections: tuple[ProtectionNotice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +244,10 @@ def _launch(value: JsonObject) -> Launch:
         evidence_at=value.optional("evidence_at", value.time),
         ended_at=value.optional("ended_at", value.time),
         mrenclave=value.optional("mrenclave", lambda name: value.hexadecimal(name, length=32)),
+        protections=tuple(
+            ProtectionNotice(name=held.text("name"), on=held.flag("on"), detail=held.text("detail"))
+            for held in _bounded(value.optional("protections", value.items) or (), _MAX_PROTECTIONS)
+        ),
     )
 
 
