@@ -51,7 +51,7 @@ _BESIDE = Path(__file__).parents[2] / "shared" / "vectors"
 VECTORS = Path(os.environ.get("SEALROOM_VECTORS", _BESIDE)) / "evidence"  # noqa: TID251 - not core
 KINDS = ("sgx-quote-v3", "tdx-quote-v4")
 NO_QUOTES = f"evidence: no genuine quotes at {VECTORS}; set SEALROOM_VECTORS to the folder that has them"
-NO_OTHER = "dcap-qvl is not installed, no ratios: .venv/bin/pip install -r bench/requirements.txt"
+NO_OTHER = "dcap-qvl is not installed, no ratios: it is in the dev extra"
 POLICY = load_policy("insecure-any-status")
 ROOTS = (INTEL_SGX_ROOT_KEY,)
 
