@@ -2,13 +2,15 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from sealroom.cli.main import run
-from sealroom.core.wire.bundle import RawCollateral
+from sealroom.core.wire.bundle import EvidenceBundle, RawCollateral
+from sealroom.core.wire.code_list import CodeFile, CodeList
 from sealroom.insecure.collateral import Wish, make_collateral
 from sealroom.insecure.pki import SimulationPki, pem
 from sealroom.insecure.quoting import QuotingEnclave, ReportBody
@@ -148,6 +150,31 @@ def make_collateral_again(saved: RawCollateral) -> dict[str, str]:
     value = saved.to_value()
     assert isinstance(value, dict)
     return {name: str(text) for name, text in value.items()}
+
+
+def test_a_bundle_is_completed_and_nothing_else_of_it_changed(files, tmp_path, capsys):
+    entry = CodeFile(path="run.py", size=1, sha256=bytes(32))
+    bundle = EvidenceBundle(
+        release="0.1.0",
+        quote=(files / "quote").read_bytes(),
+        identity_pk=bytes(32),
+        collateral=None,
+        manifest=b"m",
+        arguments=b"a",
+        entry_point=b"\n",
+        requirements=None,
+        code_list=CodeList.from_files((entry,)),
+        code_signature=bytes(64),
+        sigstruct=None,
+        pal=b"p",
+    )
+    (files / "quote").write_bytes(bundle.to_bytes())
+    members = make_collateral(PKI, now=NOW - timedelta(days=60))
+    with p.ProvisioningServer(collateral=members, folder=tmp_path) as server:
+        assert fetch(files, server) == 0
+    assert "expired" in capsys.readouterr().err
+    completed = EvidenceBundle.from_bytes((files / "saved").read_bytes())
+    assert completed == replace(bundle, collateral=RawCollateral(**members))
 
 
 def test_a_source_that_does_not_answer_exits_4(files, tmp_path, capsys):
