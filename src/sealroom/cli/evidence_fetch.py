@@ -16,7 +16,9 @@ from sealroom.adapters.collateral_cache import CollateralCache
 from sealroom.adapters.pccs import CollateralFetcher, Fetched
 from sealroom.adapters.provisioning import Source
 from sealroom.cli.console import read_file
+from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, command_options
+from sealroom.core.errors import TransportError
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
 
 
@@ -62,8 +64,11 @@ def fetch(
     bundle = EvidenceBundle.from_bytes(raw) if raw.lstrip()[:1] == b"{" else None
     quote = raw if bundle is None else bundle.quote
     cache = None if no_cache else CollateralCache(folder=invocation.open_home().root / "collateral")
-    with CollateralFetcher(asked, source_ca=source_ca, cache=cache) as fetcher:
-        found = fetcher.fetch(quote, now=datetime.now(UTC))
+    try:
+        with CollateralFetcher(asked, source_ca=source_ca, cache=cache) as fetcher:
+            found = fetcher.fetch(quote, now=datetime.now(UTC))
+    except TransportError as exc:
+        raise CommandError(str(exc), code="source", exit_code=ExitCode.TRANSPORT) from exc
     save.write_bytes(_content(bundle, found))
     if save_pck_chain is not None and found.pck_chain is not None:
         save_pck_chain.write_bytes(found.pck_chain)

@@ -83,6 +83,7 @@ CLIENT_HINTS: dict[str, str | None] = {
     "refused": None,
     "failed": None,
     "collateral": "the server fetches Intel's documents: ask its operator, or give --at for the past",
+    "source": "name other sources with --source, and a PCCS's own certificate with --source-ca",
     "file": None,
     "defect": "please report it with the command; SEALROOM_TRACEBACK=1 shows where it happened",
     "interrupted": "the same command goes on where this one stopped",

@@ -181,5 +181,7 @@ def test_a_source_that_does_not_answer_exits_4(files, tmp_path, capsys):
     with p.ProvisioningServer(collateral=make_collateral(PKI, now=NOW), folder=tmp_path) as server:
         server.instead["/tcb?"] = p.failing(404)
         assert fetch(files, server) == 4
-    assert "answered 404" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "answered 404" in said
+    assert "--source-ca" in said
     assert not (files / "saved").exists()
