@@ -14,6 +14,7 @@ from sealroom.core.attestation.quote import parse_quote
 from sealroom.core.attestation.reports import TdFlags
 from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY
 from sealroom.core.evidence.lone_quote import appraise_quote
+from sealroom.core.evidence.policy import SignerRule
 from sealroom.core.evidence.verdict import Blame, Decision
 from sealroom.core.wire.bundle import RawCollateral
 
@@ -141,6 +142,13 @@ def test_a_list_of_measurements_takes_these_and_no_others(kind):
     assert judged(entry, wanted, by=replace(OPEN, measurement=frozenset({own}))).accepted
     other = judged(entry, wanted, by=replace(OPEN, measurement=frozenset({bytes(len(own))})))
     assert [(check.name, check.blame) for check in other.failures] == [("measurement.policy", Blame.POLICY)]
+
+
+def test_a_signers_rule_takes_no_td():
+    entry, wanted = g.first("tdx-quote-v4")
+    rule = SignerRule(mrsigner=bytes(32), product=0, min_svn=0)
+    verdict = judged(entry, wanted, by=replace(OPEN, measurement=rule))
+    assert [(check.name, check.blame) for check in verdict.failures] == [("measurement.policy", Blame.POLICY)]
 
 
 def test_intels_quote_is_refused_where_another_root_alone_is_accepted():

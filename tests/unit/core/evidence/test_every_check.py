@@ -33,6 +33,7 @@ from evidence_changes import (
 from sealroom.core.attestation.quote import TeeType
 from sealroom.core.attestation.tcb_status import TcbStatus
 from sealroom.core.evidence.catalogue import GROUPS
+from sealroom.core.evidence.expectations import OwnRole
 from sealroom.core.evidence.policy import SignerRule
 from sealroom.core.evidence.verdict import Blame, Verdict
 from sealroom.core.wire.code_list import CodeList
@@ -143,6 +144,19 @@ CASES: list[tuple[str, Blame, Callable[[], Verdict]]] = [
         "contract.own-roles",
         Blame.EVIDENCE,
         lambda: expecting(own_roles=(replace(OTHER_OWN[0], role=Role.RESULT_CONSUMER),)),
+    ),
+    (
+        "contract.own-roles",
+        Blame.EVIDENCE,
+        lambda: expecting(
+            own_roles=(
+                OwnRole(
+                    role=Role.RESULT_CONSUMER,
+                    email="dora@hospital.example",
+                    public_key=bytes(w.DATA.verify_key),
+                ),
+            )
+        ),
     ),
     ("contract.participants", Blame.EVIDENCE, lambda: expecting(contacts=OTHER_CONTACT)),
     (
