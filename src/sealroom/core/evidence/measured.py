@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass
 
 from sealroom.core.attestation.reports import SgxReport
-from sealroom.core.errors import MalformedError, PolicyError, VerificationError
+from sealroom.core.errors import PolicyError, VerificationError
 from sealroom.core.evidence.policy import Policy, SignerRule
 from sealroom.core.evidence.rebuild import (
     measured_digest,
@@ -160,5 +160,6 @@ def _runtime(subject: _Subject, pal: KnownPal) -> tuple[MeasuredFile, ...]:
     if pal.tee is Tee.SIMULATED:
         return received_runtime(subject.bundle.manifest)
     if subject.release.sgx_runtime is None:
-        raise MalformedError("runtime: this release has no bill of materials for SGX")
+        # Without one the manifest is not reached: `_appraise_manifest`.
+        raise RuntimeError("runtime: this release has no bill of materials for SGX")
     return subject.release.sgx_runtime

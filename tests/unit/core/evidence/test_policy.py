@@ -123,6 +123,11 @@ def test_reads_every_narrower_form() -> None:
     )
 
 
+def test_a_policy_made_in_python_cannot_accept_a_revoked_platform_either() -> None:
+    with pytest.raises(MalformedError, match="revoked"):
+        replace(load_policy("strict"), tcb_statuses=frozenset({TcbStatus.REVOKED}))
+
+
 def test_reads_a_signers_rule() -> None:
     rule = f'measurement = {{ mrsigner = "{"ef" * 32}", product = 3, min_svn = 4 }}'
     policy = Policy.from_toml(_edited('measurement = "recomputed"', rule))
