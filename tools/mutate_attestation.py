@@ -29,7 +29,17 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 TABLE = ROOT / "docs" / "mutation.md"
 ATTESTATION = "sealroom/core/attestation"
-EVIDENCE = ("closed", "genuine", "lone_quote", "platform")
+EVIDENCE = (
+    "closed",
+    "code",
+    "contract",
+    "genuine",
+    "lone_quote",
+    "measured",
+    "platform",
+    "policy",
+    "policy_values",
+)
 ERRORS = frozenset({"MalformedError", "VerificationError", "CollateralError", "PolicyError", "stale"})
 ATTESTATION_TESTS = (
     "tests/unit/core/attestation",
@@ -58,7 +68,12 @@ OWN_TESTS = {
     "document": "test_attestation_tcb.py",
     "collateral": "test_attestation_tcb.py",
     "qe_identity": "test_attestation_tcb.py",
-    "closed": "test_lone_quote.py",
+    "closed": "test_every_check.py",
+    "code": "test_every_check.py",
+    "contract": "test_every_check.py",
+    "measured": "test_every_check.py",
+    "policy": "test_policy.py",
+    "policy_values": "test_policy.py",
     "genuine": "test_lone_quote.py",
     "lone_quote": "test_lone_quote.py",
     "platform": "test_lone_quote.py",

@@ -141,6 +141,13 @@ def test_refuses_what_is_no_toml(raw: bytes) -> None:
         Policy.from_toml(raw)
 
 
+def test_a_policy_that_is_too_long_is_refused_whatever_it_says() -> None:
+    padded = _READY.encode() + b"#" * (MAX_POLICY_BYTES - len(_READY.encode()))
+    assert Policy.from_toml(padded) == load_policy("up-to-date")
+    with pytest.raises(MalformedError, match="policy size"):
+        Policy.from_toml(padded + b"#")
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_policy_or_malformed(raw: bytes) -> None:
     try:
