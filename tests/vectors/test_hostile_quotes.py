@@ -25,6 +25,9 @@ from sealroom.insecure.collateral import Wish, make_collateral
 from sealroom.insecure.pki import SimulationPki
 from sealroom.insecure.quoting import QuotingEnclave, ReportBody
 
+# Many thousand verifications.
+pytestmark = pytest.mark.slow
+
 POLICY = load_policy("insecure-any-status")
 ROOTS = (INTEL_SGX_ROOT_KEY,)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -54,6 +54,7 @@ def test_verdict_status_and_advisories_agree_with_the_index_everywhere(capsys):
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_reused_documents_give_the_same_verdict_everywhere():
     for entry, wanted in g.TRIPLES[::5]:
         parsed = parse_collateral(RawCollateral.from_json(g.collateral_bytes(wanted["bundle"])))
@@ -159,6 +160,7 @@ def test_intels_quote_is_refused_where_another_root_alone_is_accepted():
     assert verdict.decision is Decision.REFUSED
 
 
+@pytest.mark.slow
 def test_status_and_advisories_agree_with_dcap_qvl_wherever_it_gives_them(capsys):
     dcap_qvl = pytest.importorskip("dcap_qvl", reason="no dcap-qvl: it has no wheel for this machine")
     compared, wrong, silent = 0, [], 0

@@ -19,6 +19,9 @@ from sealroom.insecure.collateral import make_collateral
 from sealroom.insecure.pki import SimulationPki
 from sealroom.insecure.quoting import QuotingEnclave, ReportBody
 
+# Against a real server.
+pytestmark = pytest.mark.e2e
+
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PKI = SimulationPki.generate(now=NOW)
 QUOTE = QuotingEnclave(PKI).quote(ReportBody(mrenclave=bytes(32), report_data=bytes(64)))

@@ -17,6 +17,7 @@ def test_a_transcript_without_a_server_goes_as_written(name: str, tmp_path: Path
     check(FOLDER / "alone" / f"{name}.txt", Stage(folder=tmp_path))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", WITH_SERVER)
 def test_a_transcript_with_a_server_goes_as_written(
     name: str, tmp_path: Path, address: ServerAddress

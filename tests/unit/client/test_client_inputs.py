@@ -17,6 +17,9 @@ from sealroom.core.wire.input_list import InputList
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.terms import Tee
 
+# Against the real server.
+pytestmark = pytest.mark.e2e
+
 MakeClient = Callable[[str], Client]
 
 

@@ -13,6 +13,9 @@ from sealroom.client.home import Home
 from sealroom.client.journal import Journal, Registration
 from sealroom.core.wire.participants import Role
 
+# Two real processes.
+pytestmark = pytest.mark.e2e
+
 COMPUTATION = UUID("11111111-1111-4111-8111-111111111111")
 PROCESSES = 4
 # Every process says that it is there, and goes on when the test makes the file `go`.
