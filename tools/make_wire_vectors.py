@@ -12,6 +12,7 @@ Run without arguments to write the files, with `--check` to compare.
 import sys
 from pathlib import Path
 
+from vector_files import write_or_check
 from wire_vector_cases import (
     argument_cases,
     code_signature_cases,
@@ -36,29 +37,5 @@ MAKERS = (
 )
 
 
-def all_files() -> dict[str, bytes]:
-    """Return every vector file, by its path under the folder."""
-    cases = [case for maker in MAKERS for case in maker()]
-    if len({case.name for case in cases}) != len(cases):
-        raise SystemExit("two cases have one name")
-    return {f"{case.name}/{name}": raw for case in cases for name, raw in case.contents().items()}
-
-
-def main() -> int:
-    wanted = all_files()
-    present = {str(p.relative_to(FOLDER)): p.read_bytes() for p in sorted(FOLDER.rglob("*")) if p.is_file()}
-    if sys.argv[1:] == ["--check"]:
-        wrong = sorted(n for n in wanted.keys() | present.keys() if wanted.get(n) != present.get(n))
-        print("\n".join(wrong) if wrong else f"{len(wanted)} files are as they should be")
-        return 1 if wrong else 0
-    for name in present.keys() - wanted.keys():
-        (FOLDER / name).unlink()
-    for name, raw in wanted.items():
-        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (FOLDER / name).write_bytes(raw)
-    print(f"wrote {len(wanted)} files")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(FOLDER, MAKERS))

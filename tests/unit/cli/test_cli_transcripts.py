@@ -2,14 +2,28 @@
 
 from pathlib import Path
 
+import click
 import pytest
 from transcript import Stage, matches, play_transcript
 
+from sealroom.cli.main import COMMANDS, sealroom
 from sealroom.client.transport import ServerAddress
 
 FOLDER = Path(__file__).parent / "transcripts"
 ALONE = sorted(path.stem for path in (FOLDER / "alone").glob("*.txt"))
 WITH_SERVER = sorted(path.stem for path in (FOLDER / "server").glob("*.txt"))
+
+
+@pytest.fixture(autouse=True)
+def forgotten_help_options() -> None:
+    """Click keeps the help option a command was first shown with; another test may have shown it alone."""
+    root = click.Context(sealroom)
+    waiting = [sealroom.get_command(root, name) for name in COMMANDS]
+    while waiting:
+        command = waiting.pop()
+        assert command is not None
+        command._help_option = None
+        waiting.extend(getattr(command, "commands", {}).values())
 
 
 @pytest.mark.parametrize("name", ALONE)
