@@ -161,8 +161,9 @@ class ContainerReader(io.RawIOBase):
     `header`, `subkey` and `size` are what was learned while the file was checked, and are never read again:
     when the file behind `source` is another by now, its chunks do not open. The last chunk is authenticated
     here, so a container that was cut or added to fails before anything is served. The reader owns the
-    subkey and wipes it when closed; it does not close `source`. Raises `MalformedError` for an impossible
-    size, `VerificationError` for anything that does not open.
+    subkey and wipes it when closed; it does not close `source`. `chunks_read` counts the chunks that were
+    opened, the last one at the start among them. Raises `MalformedError` for an impossible size,
+    `VerificationError` for anything that does not open.
     """
 
     def __init__(self, source: SeekableSource, *, header: Header, subkey: Subkey, size: int) -> None:
@@ -175,6 +176,7 @@ class ContainerReader(io.RawIOBase):
         self._plain = _buffer(buffer_size - TAG_SIZE)
         self._loaded: int | None = None
         self._position = 0
+        self.chunks_read = 0
         self._load(self._layout.count - 1)
 
     @property
@@ -232,6 +234,7 @@ class ContainerReader(io.RawIOBase):
             raise VerificationError(f"container chunk {index}: the file is shorter than when it was checked")
         final = index == self._layout.count - 1
         self._cipher.open(self._sealed[:size], self._plain[: size - TAG_SIZE], index=index, final=final)
+        self.chunks_read += 1
         self._loaded = index
 
 

@@ -342,6 +342,14 @@ def test_a_source_file_shortened_after_the_check_is_refused(cut: int) -> None:
         ContainerReader(io.BytesIO(container[:-cut]), header=header, subkey=subkey, size=size)
 
 
+def test_a_reader_counts_the_chunks_that_it_opened() -> None:
+    with open_container(io.BytesIO(seal()), key=KEY, context=CONTEXT) as reader:
+        assert reader.chunks_read == 1
+        reader.seek(CHUNK)
+        assert reader.read(10) + reader.read(10) == PLAIN[CHUNK : CHUNK + 20]
+        assert reader.chunks_read == 2
+
+
 def test_a_chunk_that_fails_is_not_served_from_the_buffer_afterwards() -> None:
     container = bytearray(seal())
     container[HEADER_SIZE + SEALED_CHUNK] ^= 1
