@@ -1,16 +1,22 @@
-"""MRENCLAVE against what Gramine's own signer computed, wherever its vectors are at hand."""
+"""Manifest, MRENCLAVE and SIGSTRUCT against Gramine's own signer, wherever its vectors are at hand."""
 
 import json
 import os
 import re
+import tarfile
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from sealroom.adapters.host_tree import HostTree
+from sealroom.core.measurement.expansion import expand_manifest
 from sealroom.core.measurement.layout import Region
 from sealroom.core.measurement.manifest import parse_manifest, write_manifest
 from sealroom.core.measurement.mrenclave import Measurement, measure
+from sealroom.core.measurement.signing import sign_sigstruct, verify_sigstruct
+from sealroom.core.measurement.signing_key import parse_public_modulus
+from sealroom.core.measurement.sigstruct import parse_sigstruct, sigstruct_body
 
 _REPOSITORY = Path(__file__).parents[4]
 _VECTORS = Path(os.environ.get("SEALROOM_VECTORS", _REPOSITORY.parent / "shared" / "vectors")) / "gramine"
@@ -68,3 +74,53 @@ def test_writer_gives_back_every_signed_manifest_byte_for_byte(vectors: list[dic
         raw = _manifest(row["name"])
         assert sha256(raw).hexdigest() == row["manifest_sgx_sha256"]
         assert write_manifest(parse_manifest(raw)) == raw
+
+
+@pytest.fixture(scope="module")
+def unpacked(vectors: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("vectors")
+    with tarfile.open(_VECTORS / "tree.tar") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def test_expansion_of_every_vector_is_the_signers_byte_for_byte(
+    vectors: list[dict[str, str]], unpacked: Path
+) -> None:
+    for row in vectors:
+        written = parse_manifest((_VECTORS / f"{row['name']}.manifest.in").read_bytes())
+        assert write_manifest(expand_manifest(written, tree=HostTree(unpacked))) == _manifest(row["name"])
+
+
+class _TheirDevice:
+    """Holds the vectors' public key, and returns the one signature it ever made."""
+
+    def __init__(self, signature: int) -> None:
+        self.modulus = parse_public_modulus((_VECTORS / "signing-key.pub.pem").read_bytes())
+        self._signature = signature
+
+    def sign(self, _message: bytes) -> bytes:
+        return self._signature.to_bytes(384, "big")
+
+
+def test_sigstruct_of_every_vector_is_the_signers_byte_for_byte(
+    vectors: list[dict[str, str]], measured: dict[str, Measurement]
+) -> None:
+    for row in vectors:
+        raw = (_VECTORS / f"{row['name']}.sig").read_bytes()
+        assert sha256(raw).hexdigest() == row["sig_sha256"]
+        theirs = parse_sigstruct(raw)
+        body = sigstruct_body(
+            parse_manifest(_manifest(row["name"])),
+            mrenclave=measured[row["name"]].mrenclave,
+            date=theirs.body.date,
+        )
+        assert sign_sigstruct(body, _TheirDevice(theirs.signature)).to_bytes() == raw
+
+
+def test_every_vector_verifies_and_names_its_signer(vectors: list[dict[str, str]]) -> None:
+    for row in vectors:
+        sigstruct = verify_sigstruct((_VECTORS / f"{row['name']}.sig").read_bytes())
+        assert sigstruct.mrsigner.hex() == row["mrsigner"]
+        assert sigstruct.body.mrenclave.hex() == row["mrenclave"]
+        assert sigstruct.body.debug is ("debug" in row["name"])
