@@ -30,6 +30,9 @@ from sealroom.core.wire.terms import ENTRY
 MAX_ARCHIVE_BYTES = 1024 * 1024 * 1024
 _IGNORED_FOLDERS = frozenset({"__pycache__"})
 _IGNORED_ENDINGS = (".pyc",)
+_NATIVE_ENDINGS = (".so", ".pyd", ".dll", ".dylib")
+# What a program imports from the enclave itself.
+_TAKEN_NAMES = frozenset({"sealroom", "sealroom.py"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +57,16 @@ def find_code_files(folder: Path) -> tuple[str, ...]:
     """Return the relative paths of the files that would be sent, sorted.
 
     Hidden files, `__pycache__` and `.pyc` files are left out. Raises `MalformedError` for a link, for
-    anything that is neither file nor folder, for a name outside the format, and when `run.py` is missing.
+    anything that is neither file nor folder, for a name outside the format, for native code, for a name that
+    the enclave keeps to itself, and when `run.py` is missing.
     """
     if not folder.is_dir():
         raise MalformedError(f"code folder: {folder} is not a folder")
     found = sorted(_walk(folder, ""), key=lambda path: path.encode())
     if ENTRY not in found:
         raise MalformedError(f"code folder: {ENTRY} is missing: it runs first, and everybody reads it")
+    for path in found:
+        _check_importable(path)
     _check_requirements(folder, found)
     return tuple(found)
 
@@ -125,6 +131,17 @@ def _walk(folder: Path, prefix: str) -> list[str]:
             check_path(path, field="code path")
             found.append(path)
     return found
+
+
+def _check_importable(path: str) -> None:
+    name = path.rpartition("/")[2]
+    if name.endswith(_NATIVE_ENDINGS) or ".so." in name:
+        raise MalformedError(
+            f"code folder: {path} is native code, which an enclave loads from measured packages alone: name "
+            "its package in requirements.txt, and leave the file out"
+        )
+    if path.partition("/")[0] in _TAKEN_NAMES:
+        raise MalformedError(f"code folder: {path} is named like sealroom itself: give it another name")
 
 
 def _check_requirements(folder: Path, paths: list[str]) -> None:

@@ -14,6 +14,7 @@ import os
 import posix
 import sys
 import threading
+import traceback
 from types import TracebackType
 from typing import NoReturn
 
@@ -23,6 +24,9 @@ from sealroom.enclave.failure import places_of_error, places_of_frame, public_fa
 from sealroom.enclave.importer import Importer, main_module
 from sealroom.enclave.outputs import OutputLimitError
 from sealroom.enclave.running import Ending, Run
+
+# Between Python and a program: frames of these, at the start of a traceback, say nothing to its author.
+_OWN_FILES = (__file__, Importer.load_code.__code__.co_filename)
 
 
 def run_program(run: Run, importer: Importer) -> NoReturn:
@@ -63,16 +67,21 @@ def _print_error(error: BaseException) -> None:
     try:
         shown = _without_own_frames(error.__traceback__)
         # The hook prints what hangs on the exception, whatever it is given beside it.
-        sys.excepthook(type(error), BaseException.with_traceback(error, shown), shown)
+        BaseException.with_traceback(error, shown)
+        if sys.excepthook is sys.__excepthook__:
+            # The interpreter's own would search the module path for a file of a sealed one's name.
+            traceback.print_exception(error)
+        else:
+            sys.excepthook(type(error), error, shown)
         sys.stderr.flush()
     except BaseException:  # noqa: S110 - the program may have replaced anything that prints
         pass
 
 
-def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-        traceback = traceback.tb_next
-    return traceback
+def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and trace.tb_frame.f_code.co_filename in _OWN_FILES:
+        trace = trace.tb_next
+    return trace
 
 
 def _replace_exit(run: Run, importer: Importer) -> None:

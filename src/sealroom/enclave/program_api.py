@@ -7,6 +7,7 @@ results are ours. Spec: docs/spec/enclave-session.md, "What a program sees".
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
@@ -25,12 +26,20 @@ class UserError(ValueError):
 class Session:
     """The one run of this process, as far as its program may see it."""
 
-    __slots__ = ("inputs", "outputs", "providers")
+    __slots__ = ("inputs", "open_code_file", "outputs", "providers")
 
-    def __init__(self, *, inputs: tuple[Input, ...], outputs: Outputs, providers: int) -> None:
+    def __init__(
+        self,
+        *,
+        inputs: tuple[Input, ...],
+        outputs: Outputs,
+        providers: int,
+        open_code_file: Callable[[str], io.BufferedReader],
+    ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.providers = providers
+        self.open_code_file = open_code_file
 
 
 _session: Session | None = None
@@ -64,6 +73,14 @@ class Enclave:
     def inputs(self) -> tuple[Input, ...]:
         """Every input file, in the order of the providers and of each provider's files."""
         return self._session.inputs
+
+    def open_code_file(self, path: str | os.PathLike[str]) -> io.BufferedReader:
+        """Open a file of the code archive, such as a model or a table, for reading at any place.
+
+        `path` is its path in the archive, or that beside a `__file__`. It is decrypted while it is read: no
+        copy of it is made. Raises `FileNotFoundError` when the archive has no such file.
+        """
+        return self._session.open_code_file(os.fspath(path))
 
     def read(self, n: int | None = None) -> Iterator[io.BytesIO]:
         """Iterate over the decrypted files of all Data Providers in their order, or of the `n`-th.

@@ -8,6 +8,7 @@ Spec: docs/spec/code-list.md; docs/spec/enclave-session.md, "Checked once".
 from __future__ import annotations
 
 import hmac
+import io
 from dataclasses import dataclass
 
 from sealroom.core.errors import MalformedError, VerificationError
@@ -51,6 +52,15 @@ class ProgramCode:
             return self.clear[path]
         with self.sealed[path].open() as reader:
             return reader.read()
+
+    def open(self, path: str) -> io.BufferedReader:
+        """Open the plaintext of the file at `path` for reading at any place, a chunk of it in memory.
+
+        Raises `KeyError` when the list has none.
+        """
+        if path in self.clear:
+            return io.BufferedReader(io.BytesIO(self.clear[path]))
+        return io.BufferedReader(self.sealed[path].open())
 
 
 def check_code(

@@ -47,6 +47,8 @@ EXIT_BROKEN = 2
 
 _SPOOL = "spool"
 _CODE = "code"
+# Where `__file__` says that the program is. Nothing lies there: its files are on no disk.
+_PROGRAM = "program"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,11 +195,13 @@ def _run(enclave: _Enclave, ready: _Ready) -> NoReturn:
     run = Run(own=own, opened=opened, outputs=outputs, log=log, spool=enclave.spool)
     Deadline(limits.max_seconds, lambda: run.finish(Ending(outcome=Outcome.LIMIT))).start()
     log.start()
+    importer = Importer(ready.code, str(enclave.base / _PROGRAM))
     program_api.attach(
         program_api.Session(
             inputs=tuple(Input(found) for found in ready.inputs),
             outputs=outputs,
             providers=len(own.arguments.in_role(Role.DATA_PROVIDER)),
+            open_code_file=importer.open_file,
         )
     )
-    run_program(run, Importer(ready.code, str(enclave.base / _CODE)))
+    run_program(run, importer)

@@ -114,6 +114,23 @@ def test_a_name_in_two_spellings_is_refused(folder: Path) -> None:
         find_code_files(folder)
 
 
+@pytest.mark.parametrize(
+    "name", ["fast.so", "pkg/fast.cpython-311-x86_64-linux-gnu.so", "x.pyd", "libx.so.3"]
+)
+def test_native_code_stays_at_home_with_the_reason(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\x7fELF")
+    with pytest.raises(MalformedError, match=f"{name} is native code.*requirements.txt"):
+        find_code_files(folder)
+
+
+@pytest.mark.parametrize("name", ["sealroom.py", "sealroom/enclave.py"])
+def test_the_name_of_the_enclave_library_is_taken(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"")
+    with pytest.raises(MalformedError, match=f"{name} is named like sealroom itself"):
+        find_code_files(folder)
+
+
 def test_packages_are_refused_with_a_sentence(folder: Path) -> None:
     (folder / "requirements.txt").write_text("\n \n")
     assert "requirements.txt" in find_code_files(folder)

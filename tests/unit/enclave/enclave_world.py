@@ -46,7 +46,7 @@ QUOTE = b"a quote that nobody looks at"
 WAIT_SECONDS = 60
 # The first lines of a program that waits until the test puts `go` into the spool.
 WAIT_FOR_GO = """import os, time
-go = os.path.dirname(__file__) + "/../spool/go"
+go = os.path.dirname(os.path.dirname(__file__)) + "/spool/go"
 while not os.path.exists(go):
     time.sleep(0.01)
 """

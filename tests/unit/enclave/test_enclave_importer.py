@@ -1,6 +1,8 @@
-"""Importing sealed modules: everything that works beside a `run.py` at home works inside."""
+"""Sealed modules in a real enclave. Importing in detail, and without one: test_enclave_importing.py."""
 
 from enclave_world import World
+
+CANARY = "canary_of_the_source"
 
 
 def printed(world: World, program: str, files: dict[str, str | bytes]) -> list[str]:
@@ -9,100 +11,67 @@ def printed(world: World, program: str, files: dict[str, str | bytes]) -> list[s
     return world.log(world.consumers[0]).splitlines()
 
 
-def test_imports_packages_subpackages_and_relatives(world: World) -> None:
+def test_a_program_of_many_files_runs_with_its_data(world: World) -> None:
     lines = printed(
         world,
-        "import pack.deep.leaf, plain\nfrom pack import *\nprint(pack.deep.leaf.name, plain.x, shown)\n"
-        "print(pack.deep.leaf.__name__, pack.__path__ == [pack.__file__.removesuffix('/__init__.py')])\n",
-        {
-            "plain.py": "from pack.deep import leaf\nx = leaf.y\n",
-            "pack/__init__.py": "__all__ = ['shown']\nfrom .side import shown\n",
-            "pack/side.py": "shown = 'shown'\n",
-            "pack/deep/__init__.py": "from ..side import shown as again\n",
-            "pack/deep/leaf.py": "from . import again\nfrom .. import side\nname, y = again, 7\n",
-        },
-    )
-    assert lines == ["shown 7 shown", "pack.deep.leaf True"]
-
-
-def test_imports_in_a_circle(world: World) -> None:
-    lines = printed(
-        world,
-        "import a\nprint(a.b.a is a, a.b.late())\n",
-        {"a.py": "import b\nx = 1\n", "b.py": "import a\ndef late():\n    return a.x\n"},
-    )
-    assert lines == ["True 1"]
-
-
-def test_imports_from_a_folder_without_init(world: World) -> None:
-    lines = printed(
-        world,
-        "import spaces.inner.leaf, json.decoder\nprint(spaces.inner.leaf.x, json.decoder.__name__)\n",
-        {"spaces/inner/leaf.py": "x = 3\n", "json/other.py": "x = 1\n"},
-    )
-    assert lines == ["3 json.decoder"]
-
-
-def test_a_module_of_the_program_comes_before_one_of_the_runtime(world: World) -> None:
-    assert printed(world, "import colorsys\nprint(colorsys.x)\n", {"colorsys.py": "x = 'ours'\n"}) == ["ours"]
-
-
-def test_a_missing_module_is_an_import_error(world: World) -> None:
-    lines = printed(
-        world,
-        "for name in ('nothing', 'pack.nothing', 'plain.nothing'):\n"
-        "    try:\n        __import__(name)\n    except ImportError as error:\n        print(error)\n",
-        {"pack/__init__.py": "", "plain.py": ""},
-    )
-    assert lines == [
-        "No module named 'nothing'",
-        "No module named 'pack.nothing'",
-        "No module named 'plain.nothing'; 'plain' is not a package",
-    ]
-
-
-def test_reads_files_of_the_program_beside_its_modules(world: World) -> None:
-    lines = printed(
-        world,
-        "import pkgutil, pack\nprint(pkgutil.get_data('pack', 'data/table.bin'))\n"
-        "for name in ('none', '../../args'):\n"
-        "    try:\n        pkgutil.get_data('pack', name)\n    except OSError:\n        print('no', name)\n",
-        {"pack/__init__.py": "", "pack/data/table.bin": b"\x00\x01secret table"},
-    )
-    assert lines == ["b'\\x00\\x01secret table'", "no none", "no ../../args"]
-
-
-def test_source_of_sealed_modules_is_not_at_hand(world: World) -> None:
-    lines = printed(
-        world,
-        "import inspect, model\n"
-        "try:\n    inspect.getsource(model)\nexcept OSError as error:\n    print(error)\n"
-        "print(model.__spec__.loader.get_source('model'))\n"
-        "print(open(model.__file__, 'rb').read(8))\n",
-        {"model.py": "x = 1\n"},
-    )
-    assert lines == ["could not get source code", "None", "b'sealroom'"]
-
-
-def test_source_in_another_encoding_and_with_other_line_ends(world: World) -> None:
-    lines = printed(
-        world,
-        "import model, latin\nprint(latin.name == 'caf\\xe9')\nmodel.f()\n",
-        {
-            "latin.py": "# coding: latin-1\nname = 'café'\n".encode("latin-1"),
-            "model.py": "def f():\r\n    1 / 0\r\n",
-        },
-    )
-    assert lines[0] == "True"
-    assert '  File "model.py", line 2, in f' in lines
-
-
-def test_runs_as_main_with_its_own_name_alone(world: World) -> None:
-    lines = printed(
-        world,
-        "import sys, __main__\nprint(__name__, __main__.__dict__ is globals(), sys.argv)\n"
+        "import sys, os, __main__\n"
+        "from sealroom.enclave import Enclave\n"
+        "from importlib.resources import files\n"
+        "import pack.deep.leaf, spaces.inner.leaf, uuid\n"
+        "with Enclave() as enclave:\n"
+        "    print(enclave.open_code_file('weights.bin').read(), (files('pack') / 'table.csv').read_text())\n"
+        "print(pack.deep.leaf.y, spaces.inner.leaf.x, uuid.x, sys.argv, os.path.exists(sys.path[0]))\n"
         "import dataclasses, pickle\n@dataclasses.dataclass\nclass C:\n    x: int\n"
-        "print(pickle.loads(pickle.dumps(C(3))).x)\n",
-        {},
+        "print(pickle.loads(pickle.dumps(C(3))).x, __main__.__dict__ is globals())\n",
+        {
+            "weights.bin": b"\x00\x01",
+            "uuid.py": "x = 'own uuid'\n",
+            "pack/__init__.py": "",
+            "pack/table.csv": "a,b",
+            "pack/deep/__init__.py": "from .. import deep as again\n",
+            "pack/deep/leaf.py": "from . import again\ny = again.__name__\n",
+            "spaces/inner/leaf.py": "x = 3\n",
+        },
     )
-    assert lines == ["__main__ True ['run.py']", "3"]
+    assert lines == ["b'\\x00\\x01' a,b", "pack.deep 3 own uuid ['run.py'] False", "3 True"]
+
+
+def test_a_traceback_has_files_and_lines_and_no_source_of_a_sealed_file(world: World) -> None:
+    lines = printed(
+        world,
+        "import model\nmodel.fail()\n",
+        {
+            "model.py": (
+                "import pack.broken_guard\n\n"
+                f"def low(x):\n    {CANARY} = {{}}[x]\n\n"
+                "def fail():\n    errors = []\n    for x in range(2):\n        try:\n            low(x)\n"
+                "        except KeyError as error:\n            error.add_note('a note')\n"
+                "            errors.append(error)\n"
+                f"    raise ExceptionGroup('several', errors) from pack.broken_guard.error  # {CANARY}\n"
+            ),
+            "pack/broken_guard.py": (
+                "try:\n    from . import types\nexcept SyntaxError as caught:\n    error = caught\n"
+            ),
+            # A file of this name is in the standard library, where Python would look for its lines.
+            "pack/types.py": f"x = 1\n{CANARY} = = 2\n",
+        },
+    )
+    shown = "\n".join(lines)
+    assert CANARY not in shown
+    assert '  File "pack/types.py", line 2\nSyntaxError: invalid syntax' in shown
+    assert '    | Traceback (most recent call last):\n    |   File "model.py", line 10, in fail\n' in shown
+    assert '    |   File "model.py", line 4, in low\n    | KeyError: 1\n    | a note\n' in shown
+    assert '  |   File "run.py", line 2, in <module>\n  |     model.fail()' in shown
+    failure = world.closing().failure
+    assert failure is not None
+    assert (failure.type, failure.file, failure.line) == ("ExceptionGroup", "model.py", 14)
+
+
+def test_a_compiled_module_of_the_archive_fails_the_run_with_the_reason(world: World) -> None:
+    lines = printed(world, "import fast\n", {"fast.so": b"\x7fELF"})
+    assert lines[-1].startswith("ImportError: native code is loaded from measured packages alone")
+
+
+def test_a_syntax_error_of_the_entry_point_shows_as_at_home(world: World) -> None:
+    lines = printed(world, "x = 1\ny = = 2\n", {})
+    assert lines == ['  File "run.py", line 2', "SyntaxError: invalid syntax"]
