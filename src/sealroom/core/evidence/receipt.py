@@ -7,6 +7,7 @@ Spec: docs/spec/receipt.md, "Verifying".
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sealroom.core.evidence.receipt_catalogue import (
     REFUSAL_GROUPS,
@@ -19,7 +20,8 @@ from sealroom.core.evidence.receipt_closing import appraise_closing
 from sealroom.core.evidence.receipt_opening import appraise_opening
 from sealroom.core.evidence.receipt_rules import check_same
 from sealroom.core.evidence.record import Record
-from sealroom.core.evidence.verdict import RefusedEvidenceError, Verdict
+from sealroom.core.evidence.verdict import CheckGroup, RefusedEvidenceError, Verdict
+from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.dsse import Envelope, verify_envelope
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.receipt import Closing, Opening, Receipt, Refusal
@@ -50,8 +52,45 @@ class SimulatedReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Appraisal:
-    verdict: Verdict
+class ReceiptAnchor:
+    """What a receipt is checked against: an enclave whose evidence was judged before. Opens no door to it.
+
+    `people_compared` is false where nobody had an invitation to compare people and terms with.
+    """
+
+    arguments: Arguments
+    mrenclave: bytes
+    identity_pk: bytes
+    box_pk: bytes
+    verified_at: datetime
+    policy_name: str
+    tcb_status: str
+    advisories: tuple[str, ...]
+    is_simulated: bool
+    people_compared: bool
+
+    @classmethod
+    def from_enclave(cls, enclave: VerifiedEnclave | SimulatedEnclave) -> "ReceiptAnchor":
+        """Return the anchor that a verified, or a simulated, enclave is."""
+        return cls(
+            arguments=enclave.arguments,
+            mrenclave=enclave.mrenclave,
+            identity_pk=enclave.identity_pk,
+            box_pk=enclave.box_pk,
+            verified_at=enclave.verified_at,
+            policy_name=enclave.policy_name,
+            tcb_status=enclave.tcb_status,
+            advisories=enclave.advisories,
+            is_simulated=isinstance(enclave, SimulatedEnclave),
+            people_compared=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppraisedReceipt:
+    """The groups of a receipt's verdict, and what was signed, each once its signature and form held."""
+
+    groups: tuple[CheckGroup, ...]
     opening: Opening | None = None
     closing: Closing | None = None
     refusal: Refusal | None = None
@@ -67,7 +106,8 @@ def appraise_receipt(receipt: bytes, *, enclave: VerifiedEnclave | SimulatedEncl
     The verdict is as of the moment that the enclave was verified for. Raises `MalformedError` for what is no
     receipt, and nothing else.
     """
-    return _appraise(receipt, enclave=enclave).verdict
+    anchor = ReceiptAnchor.from_enclave(enclave)
+    return _verdict(appraise_signed(receipt, anchor), anchor)
 
 
 def verify_receipt(receipt: bytes, *, enclave: VerifiedEnclave) -> VerifiedReceipt:
@@ -75,11 +115,13 @@ def verify_receipt(receipt: bytes, *, enclave: VerifiedEnclave) -> VerifiedRecei
 
     Raises `RefusedEvidenceError` with the verdict if not, `MalformedError` for what is no receipt.
     """
-    appraisal = _appraise(receipt, enclave=enclave)
-    if not appraisal.verdict.accepted:
-        raise RefusedEvidenceError(appraisal.verdict)
+    anchor = ReceiptAnchor.from_enclave(enclave)
+    appraisal = appraise_signed(receipt, anchor)
+    verdict = _verdict(appraisal, anchor)
+    if not verdict.accepted:
+        raise RefusedEvidenceError(verdict)
     return VerifiedReceipt(
-        verdict=appraisal.verdict,
+        verdict=verdict,
         opening=appraisal.opening,
         closing=appraisal.closing,
         refusal=appraisal.refusal,
@@ -91,85 +133,105 @@ def insecure_verify_simulated_receipt(receipt: bytes, *, enclave: SimulatedEncla
 
     Proves nothing about what ran: whoever runs the simulation holds its keys. Raises like `verify_receipt`.
     """
-    appraisal = _appraise(receipt, enclave=enclave)
-    if not appraisal.verdict.passed_but_simulated:
-        raise RefusedEvidenceError(appraisal.verdict)
+    anchor = ReceiptAnchor.from_enclave(enclave)
+    appraisal = appraise_signed(receipt, anchor)
+    verdict = _verdict(appraisal, anchor)
+    if not verdict.passed_but_simulated:
+        raise RefusedEvidenceError(verdict)
     return SimulatedReceipt(
-        verdict=appraisal.verdict,
+        verdict=verdict,
         opening=appraisal.opening,
         closing=appraisal.closing,
         refusal=appraisal.refusal,
     )
 
 
-def _appraise(raw_receipt: bytes, *, enclave: VerifiedEnclave | SimulatedEnclave) -> _Appraisal:
+def appraise_signed(raw_receipt: bytes, anchor: ReceiptAnchor) -> AppraisedReceipt:
+    """Make the checks of `appraise_receipt` against `anchor`; raises `MalformedError` for no receipt."""
     receipt = Receipt.from_bytes(raw_receipt)
-    if receipt.opening is not None:
-        return _appraise_run(receipt.opening, receipt.closing, enclave=enclave)
     if receipt.refusal is not None:
-        return _appraise_refusal(receipt.refusal, enclave=enclave)
-    raise RuntimeError("receipt: neither a run nor a refusal")
+        return _appraise_refusal(receipt.refusal, anchor)
+    if receipt.opening is None:
+        raise RuntimeError("receipt: neither a run nor a refusal")
+    return _appraise_run(receipt.opening, receipt.closing, anchor)
 
 
-def _appraise_run(
-    opened: Envelope, closed: Envelope | None, *, enclave: VerifiedEnclave | SimulatedEnclave
-) -> _Appraisal:
+def unreached_groups(raw_receipt: bytes) -> tuple[CheckGroup, ...]:
+    """Return the groups of a receipt whose enclave's evidence is not accepted: none of it is looked at.
+
+    Raises `MalformedError` for no receipt.
+    """
+    record = _record_of(Receipt.from_bytes(raw_receipt))
+    for name in record.names:
+        record.not_reached(name, "the enclave's evidence was not accepted, and its keys come from there")
+    return record.groups()
+
+
+def _record_of(receipt: Receipt) -> Record:
+    if receipt.refusal is not None:
+        return Record(groups=REFUSAL_GROUPS, page=REFUSAL_PAGE)
+    return Record(groups=UNFINISHED_GROUPS if receipt.closing is None else RUN_GROUPS, page=RUN_PAGE)
+
+
+def _appraise_run(opened: Envelope, closed: Envelope | None, anchor: ReceiptAnchor) -> AppraisedReceipt:
+    record = _record_of(Receipt(opening=opened, closing=closed))
+    kind = "a run that began and ended"
     if closed is None:
-        record = Record(groups=UNFINISHED_GROUPS, page=RUN_PAGE)
         kind = "a run that began; there is no closing, so how it ended is the server's claim alone"
-    else:
-        record = Record(groups=RUN_GROUPS, page=RUN_PAGE)
-        kind = "a run that began and ended"
-    _record_origin(record, kind, enclave)
+    _record_origin(record, kind, anchor)
     closing: Closing | None = None
-    opening = appraise_opening(record, opened, enclave=enclave)
+    opening = appraise_opening(record, opened, enclave=anchor)
     if opening is not None and closed is not None:
         closing = appraise_closing(
-            record, closed, opening=opening, opening_payload=opened.payload, arguments=enclave.arguments
+            record, closed, opening=opening, opening_payload=opened.payload, arguments=anchor.arguments
         )
-    return _Appraisal(verdict=_verdict(record, enclave), opening=opening, closing=closing)
+    return AppraisedReceipt(groups=record.groups(), opening=opening, closing=closing)
 
 
-def _appraise_refusal(envelope: Envelope, *, enclave: VerifiedEnclave | SimulatedEnclave) -> _Appraisal:
-    record = Record(groups=REFUSAL_GROUPS, page=REFUSAL_PAGE)
-    _record_origin(record, "a refusal", enclave)
+def _appraise_refusal(envelope: Envelope, anchor: ReceiptAnchor) -> AppraisedReceipt:
+    record = _record_of(Receipt(refusal=envelope))
+    _record_origin(record, "a refusal: this enclave wiped its keys and never ran", anchor)
     payload = record.check(
         "refusal.signature",
-        lambda: verify_envelope(envelope, public_key=enclave.identity_pk),
+        lambda: verify_envelope(envelope, public_key=anchor.identity_pk),
         "made by the enclave's identity key",
     )
     if payload is None:
-        return _Appraisal(verdict=_verdict(record, enclave))
+        return AppraisedReceipt(groups=record.groups())
     refusal = record.check(
         "refusal.form", lambda: Refusal.from_payload(payload), lambda said: f"refused: {said.reason.value}"
     )
     if refusal is not None:
-        record.rule("refusal.enclave", lambda: _check_refusing(refusal, enclave), "this enclave and contract")
-    return _Appraisal(verdict=_verdict(record, enclave), refusal=refusal)
+        record.rule("refusal.enclave", lambda: _check_refusing(refusal, anchor), "this enclave and contract")
+    return AppraisedReceipt(groups=record.groups(), refusal=refusal)
 
 
-def _record_origin(record: Record, kind: str, enclave: VerifiedEnclave | SimulatedEnclave) -> None:
+def _record_origin(record: Record, kind: str, anchor: ReceiptAnchor) -> None:
     record.rule("receipt.kind", lambda: None, kind)
-    verified = f"verified as of {enclave.verified_at.isoformat()} under the policy {enclave.policy_name}"
-    if isinstance(enclave, SimulatedEnclave):
+    verified = f"verified as of {anchor.verified_at.isoformat()} under the policy {anchor.policy_name}"
+    if anchor.is_simulated:
         record.simulated("receipt.enclave", f"simulated; {verified}")
     else:
         record.rule("receipt.enclave", lambda: None, verified)
+    people = "those of the invitation"
+    if not anchor.people_compared:
+        people = "the measured arguments' own word: no invitation was given to compare them with"
+    record.rule("receipt.people", lambda: None, people)
 
 
-def _check_refusing(refusal: Refusal, enclave: VerifiedEnclave | SimulatedEnclave) -> None:
-    check_same("agreement", refusal.agreement, enclave.arguments.agreement)
-    check_same("mrenclave", refusal.mrenclave, enclave.mrenclave)
-    check_same("identity_pk", refusal.identity_pk, enclave.identity_pk)
+def _check_refusing(refusal: Refusal, anchor: ReceiptAnchor) -> None:
+    check_same("agreement", refusal.agreement, anchor.arguments.agreement)
+    check_same("mrenclave", refusal.mrenclave, anchor.mrenclave)
+    check_same("identity_pk", refusal.identity_pk, anchor.identity_pk)
 
 
-def _verdict(record: Record, enclave: VerifiedEnclave | SimulatedEnclave) -> Verdict:
+def _verdict(appraisal: AppraisedReceipt, anchor: ReceiptAnchor) -> Verdict:
     return Verdict(
-        policy_name=enclave.policy_name,
-        at=enclave.verified_at,
-        is_simulated=isinstance(enclave, SimulatedEnclave),
-        status=enclave.tcb_status,
-        advisories=enclave.advisories,
-        mrenclave=enclave.mrenclave,
-        groups=record.groups(),
+        policy_name=anchor.policy_name,
+        at=anchor.verified_at,
+        is_simulated=anchor.is_simulated,
+        status=anchor.tcb_status,
+        advisories=anchor.advisories,
+        mrenclave=anchor.mrenclave,
+        groups=appraisal.groups,
     )

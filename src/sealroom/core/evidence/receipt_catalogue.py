@@ -31,6 +31,13 @@ RECEIPT = GroupText(
             meaning="What an enclave signs is worth what its evidence is worth.",
             remedy="Take it as a rehearsal: whoever runs a simulated enclave can sign anything in its name.",
         ),
+        CheckText(
+            name="receipt.people",
+            title="People and terms",
+            required="those of the invitation, where one was given",
+            meaning="Without an invitation it says what the holders of these keys did, and not who they are.",
+            remedy="Ask the owner for the invitation, and give it: --invitation.",
+        ),
     ),
 )
 

@@ -4,21 +4,18 @@ Spec: docs/spec/receipt.md, "Verifying", a run, 2 and 3.
 """
 
 from sealroom.core.errors import VerificationError
-from sealroom.core.evidence.receipt_rules import ReceiptSigner, check_same
+from sealroom.core.evidence.receipt_rules import ContractSigner, ReceiptSigner, check_same
 from sealroom.core.evidence.record import Record
 from sealroom.core.sealing.commitment import verify_commitment
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.delivery import NO_COMMITMENT, verify_statement_signature
 from sealroom.core.wire.dsse import Envelope, verify_envelope
-from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.input_list import InputFile, InputList
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import Opening
 
 
-def appraise_opening(
-    record: Record, envelope: Envelope, *, enclave: VerifiedEnclave | SimulatedEnclave
-) -> Opening | None:
+def appraise_opening(record: Record, envelope: Envelope, *, enclave: ContractSigner) -> Opening | None:
     """Record the checks 2.1 to 3.4; return the opening once it was signed by `enclave` and has its form.
 
     2: signature before form, then contract and enclave. 3: one delivery a slot, then each statement, each

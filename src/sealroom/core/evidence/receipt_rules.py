@@ -6,6 +6,7 @@ Spec: docs/spec/receipt.md, "Verifying".
 from typing import Protocol
 
 from sealroom.core.errors import VerificationError
+from sealroom.core.wire.arguments import Arguments
 
 
 class ReceiptSigner(Protocol):
@@ -22,6 +23,14 @@ class ReceiptSigner(Protocol):
     @property
     def box_pk(self) -> bytes:
         """The key that deliveries were sealed to."""
+
+
+class ContractSigner(ReceiptSigner, Protocol):
+    """Such an enclave, and the contract that was measured into it."""
+
+    @property
+    def arguments(self) -> Arguments:
+        """The measured arguments."""
 
 
 def check_same(field: str, got: bytes, expected: bytes) -> None:

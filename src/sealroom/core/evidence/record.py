@@ -92,6 +92,11 @@ class Record:
         blame = next((part.blame for part in parts if part.blame is not None), None)
         self._checks[name] = self._made(text, outcome, observed, parts=parts, blame=blame)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every check of the catalogue, in order."""
+        return tuple(self._texts)
+
     def passed(self, name: str) -> bool:
         """Whether that check was made and passed."""
         return name in self._checks and self._checks[name].outcome is Outcome.PASSED

@@ -30,8 +30,11 @@ from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Appraisal:
-    """A verdict, and what an accepted enclave is made of; the last four may be missing from a refused one."""
+class Appraisal:
+    """A verdict, and what an accepted enclave is made of; the last four may be missing from a refused one.
+
+    Nothing of it may be delivered to: that needs the types that this module makes of an accepted one.
+    """
 
     verdict: Verdict
     bundle_sha256: bytes
@@ -65,7 +68,9 @@ def appraise(
     are the root keys to be accepted, as uncompressed points; whatever stands there, a chain that does not end
     in Intel's pinned key is simulated. Raises `MalformedError` for what is no bundle, and nothing else.
     """
-    return _appraise(bundle, policy=policy, expected=expected, release=release, roots=roots, now=now).verdict
+    return appraise_whole(
+        bundle, policy=policy, expected=expected, release=release, roots=roots, now=now
+    ).verdict
 
 
 def verify_evidence(
@@ -83,7 +88,9 @@ def verify_evidence(
     are missing or stale; both carry the verdict. A simulated enclave is always refused. Raises
     `MalformedError` for what is no bundle.
     """
-    appraisal = _appraise(bundle, policy=policy, expected=expected, release=release, roots=roots, now=now)
+    appraisal = appraise_whole(
+        bundle, policy=policy, expected=expected, release=release, roots=roots, now=now
+    )
     if not appraisal.verdict.accepted:
         raise refusal(appraisal.verdict)
     tcb, mrenclave, arguments, box_pk = _accepted_parts(appraisal)
@@ -114,7 +121,9 @@ def insecure_verify_simulated_evidence(
     Proves nothing about secrecy: whoever runs the simulation reads what is in it. Raises like
     `verify_evidence`, also for an enclave that is not simulated.
     """
-    appraisal = _appraise(bundle, policy=policy, expected=expected, release=release, roots=roots, now=now)
+    appraisal = appraise_whole(
+        bundle, policy=policy, expected=expected, release=release, roots=roots, now=now
+    )
     if not appraisal.verdict.passed_but_simulated:
         raise refusal(appraisal.verdict)
     tcb, mrenclave, arguments, box_pk = _accepted_parts(appraisal)
@@ -131,7 +140,7 @@ def insecure_verify_simulated_evidence(
     )
 
 
-def _appraise(
+def appraise_whole(
     raw_bundle: bytes,
     *,
     policy: Policy,
@@ -139,7 +148,8 @@ def _appraise(
     release: Release,
     roots: Sequence[bytes],
     now: datetime,
-) -> _Appraisal:
+) -> Appraisal:
+    """Do what `appraise` does, and keep what was found; for `appraise`, `verify_*` and the receipt's archive."""
     if now.tzinfo is None:
         raise ValueError("now: expected a moment with its time zone")
     bundle = EvidenceBundle.from_bytes(raw_bundle)
@@ -170,7 +180,7 @@ def _appraise(
         mrenclave=None if report is None else report.mrenclave,
         groups=record.groups(),
     )
-    return _Appraisal(
+    return Appraisal(
         verdict=verdict,
         bundle_sha256=sha256(raw_bundle),
         identity_pk=bundle.identity_pk,
@@ -181,7 +191,7 @@ def _appraise(
     )
 
 
-def _accepted_parts(appraisal: _Appraisal) -> tuple[TcbVerdict, bytes, Arguments, bytes]:
+def _accepted_parts(appraisal: Appraisal) -> tuple[TcbVerdict, bytes, Arguments, bytes]:
     """Return what every accepted appraisal has; a verdict that accepts without them is our own error."""
     tcb, mrenclave = appraisal.tcb, appraisal.mrenclave
     arguments, box_pk = appraisal.arguments, appraisal.box_pk

@@ -274,7 +274,7 @@ def test_a_forged_refusal_is_refused(name: str, envelope: Envelope):
 
 def test_the_source_of_every_check_is_a_place_in_its_page():
     run = appraise_receipt(RUN.to_bytes(), enclave=world.verified())
-    assert run.checks[2].source == "docs/spec/receipt.md, a run, 2.1"
+    assert run.checks[3].source == "docs/spec/receipt.md, a run, 2.1"
     assert appraise_receipt(REFUSED, enclave=world.verified()).checks[-1].source.endswith("a refusal, 2.3")
 
 
