@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from nacl.signing import SigningKey
-from second_opinion import envelopes, statement, subjects
 from securesystemslib.dsse import Envelope as TheirEnvelope
 
 from sealroom.core.errors import SealroomError
@@ -16,6 +15,7 @@ from sealroom.core.sealing.enclave_keys import IdentityKey, RunKey
 from sealroom.core.sealing.receipt import sign_closing, sign_opening, sign_refusal
 from sealroom.core.wire.dsse import Envelope, pae, verify_envelope
 from sealroom.core.wire.receipt import Closing, Opening, Receipt, Refusal
+from second_opinion import envelopes, statement, subjects
 
 FOLDER = Path(__file__).parent / "wire"
 ENVELOPES = sorted(path.name for path in FOLDER.glob("envelope-*"))

@@ -149,7 +149,7 @@ def appraise_whole(
     roots: Sequence[bytes],
     now: datetime,
 ) -> Appraisal:
-    """Do what `appraise` does, and keep what was found; for `appraise`, `verify_*` and the receipt's archive."""
+    """Do what `appraise` does, and keep what was found, for all that verifies evidence here."""
     if now.tzinfo is None:
         raise ValueError("now: expected a moment with its time zone")
     bundle = EvidenceBundle.from_bytes(raw_bundle)
