@@ -26,6 +26,7 @@ from sealroom.core.wire.spool import TEMPORARY_SUFFIX
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OVERWRITE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _HASH_BLOCK = 1 << 20
 
 
@@ -119,6 +120,17 @@ class HostFolder:
         try:
             temporary = _last(name) + TEMPORARY_SUFFIX
             os.rename(temporary, _last(name), src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            os.close(parent)
+
+    def complete(self, temporary: str, *, start: bytes, name: str) -> None:
+        """Overwrite the first octets of the temporary file of `temporary`, and rename it to `name`."""
+        parent = self._parent(name)
+        try:
+            source = _last(temporary) + TEMPORARY_SUFFIX
+            with io.FileIO(os.open(source, _OVERWRITE_FLAGS, dir_fd=parent), "r+") as file:
+                _write_all(file, start)
+            os.rename(source, _last(name), src_dir_fd=parent, dst_dir_fd=parent)
         finally:
             os.close(parent)
 

@@ -1,26 +1,25 @@
-"""The results: sealed to each consumer as they are written, within one budget, released only by a closing.
+"""The results of a run: their names, their one budget, and their release by a closing.
 
-A result lies in the spool under a temporary name until the run has succeeded. Must never let a plaintext, or
-a digest of one, leave. Spec: docs/spec/enclave-session.md, "Results".
+A result lies in the spool under a temporary name and without its header, which no key opens, until the run
+has succeeded. Must never let a plaintext, or a digest of one, leave.
+Spec: docs/spec/enclave-session.md, "Results".
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from sealroom.core.errors import MalformedError
-from sealroom.core.sealing.chunks import Readable
-from sealroom.core.sealing.container import seal_stream
 from sealroom.core.sealing.context import Context
 from sealroom.core.wire import spool as names
 from sealroom.core.wire.names import check_file_name
 from sealroom.core.wire.receipt_closing import MAX_TOTAL_OUTPUTS, OutputRecord
 from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.opening import Consumer
+from sealroom.enclave.result_files import ResultFile
 
 _DEFAULT_NAME = "result"
 
@@ -31,14 +30,22 @@ class OutputLimitError(OSError):
 
 @dataclass(slots=True)
 class _Shelf:
-    """What was written for one consumer so far."""
+    """What was opened for one consumer, in that order; what was discarded stays, and keeps its place."""
 
     consumer: Consumer
-    records: list[OutputRecord] = field(default_factory=list)
+    files: list[ResultFile] = field(default_factory=list)
 
     @property
     def names(self) -> set[str]:
-        return {record.name for record in self.records}
+        return {file.name for file in self.files if not file.discarded}
+
+    @property
+    def finished(self) -> list[ResultFile]:
+        return [file for file in self.files if file.finished]
+
+    @property
+    def unfinished(self) -> list[ResultFile]:
+        return [file for file in self.files if not file.finished and not file.discarded]
 
     def free_name(self) -> str:
         taken, number = self.names, 1
@@ -79,102 +86,88 @@ class Outputs:
 
     @property
     def bytes_out(self) -> int:
-        """The part of the budget that is used."""
-        return self._max_bytes - self._left
+        """The part of the budget that finished results used."""
+        finished = [file for shelf in self._shelves for file in shelf.finished]
+        return sum(len(file.name.encode()) + file.plain_size for file in finished)
 
-    def write(self, source: Readable, *, consumer: int, name: str | None) -> None:
-        """Seal everything that `source` gives to one consumer.
+    @property
+    def unfinished(self) -> list[str]:
+        """The names of results that were begun, and neither finished nor discarded."""
+        return [file.name for shelf in self._shelves for file in shelf.unfinished]
 
-        Raises `ValueError` for a name that is no file name or was used before, and `OutputLimitError` beyond
-        the budget.
+    def open(self, name: str | None, *, consumers: Sequence[int]) -> list[ResultFile]:
+        """Begin one result for each of `consumers`; without a name, each under the next free one.
+
+        Raises `ValueError` for a name that is no file name or is used already, and `OutputLimitError` beyond
+        the budget; then none was begun. The bytes of a result that is discarded later stay spent.
         """
+        begun: list[ResultFile] = []
+        try:
+            for consumer in consumers:
+                begun.append(self._reserve(name, consumer))
+                # The host's disk may take its time: not under the lock, which the end of the run needs.
+                begun[-1].begin()
+        except BaseException:
+            for file in begun:
+                file.discard()
+            raise
+        return begun
+
+    def spend(self, size: int) -> None:
+        """Take `size` bytes of the budget; raises `OutputLimitError` when there are not enough."""
+        with self._lock:
+            self._spend(size)
+
+    def release(self) -> tuple[OutputRecord, ...]:
+        """Give every finished result its header and its name, discard the others, and list the released.
+
+        They are in the order of consumer and of opening; places are counted anew, without gaps.
+        """
+        records: list[OutputRecord] = []
+        for consumer, shelf in enumerate(self._shelves):
+            finished = shelf.finished
+            for file in shelf.unfinished:
+                file.discard()
+            for number, file in enumerate(finished):
+                file.release(names.result_name(consumer, number))
+                records.append(OutputRecord(consumer=consumer, name=file.name, sha256=file.sha256))
+        return tuple(records)
+
+    def discard(self) -> None:
+        """Remove every result, the unfinished too: a run that did not succeed releases none."""
+        for shelf in self._shelves:
+            for file in (*shelf.finished, *shelf.unfinished):
+                file.discard()
+
+    def _reserve(self, name: str | None, consumer: int) -> ResultFile:
         with self._lock:
             shelf = self._shelves[consumer]
             name = shelf.free_name() if name is None else name
             _check_name(name, shelf)
             self._check_count(shelf)
-            self.spend(len(name.encode()))
-            place = names.result_name(consumer, len(shelf.records))
-            try:
-                digest = self._seal(source, shelf.consumer, place=place, name=name)
-            except BaseException:
-                self._spool.discard(place)
-                raise
-            shelf.records.append(OutputRecord(consumer=consumer, name=name, sha256=digest))
+            self._spend(len(name.encode()))
+            context = Context.result(
+                computation=self._computation,
+                owner_pk=shelf.consumer.participant.public_key,
+                box_pk=self._box_pk,
+                name=name,
+            )
+            place = names.result_name(consumer, len(shelf.files))
+            file = ResultFile(self._spool, place, key=shelf.consumer.key, context=context)
+            shelf.files.append(file)
+            return file
 
-    def spend(self, size: int) -> None:
-        """Take `size` bytes of the budget; raises `OutputLimitError` when there are not enough."""
+    def _check_count(self, shelf: _Shelf) -> None:
+        total = sum(len(each.files) for each in self._shelves)
+        if len(shelf.files) >= names.MAX_RESULT_FILES or total >= MAX_TOTAL_OUTPUTS:
+            self._exceeded = True
+            raise OutputLimitError("results: too many files")
+
+    def _spend(self, size: int) -> None:
         if size > self._left:
             self._exceeded = True
             raise OutputLimitError(f"output budget: {self._max_bytes} bytes are used up")
         self._left -= size
-
-    def release(self) -> tuple[OutputRecord, ...]:
-        """Give every result its final name, and return them in the order of consumer and writing."""
-        for place in self._places():
-            self._spool.publish(place)
-        return tuple(record for shelf in self._shelves for record in shelf.records)
-
-    def discard(self) -> None:
-        """Remove every result, the unfinished too: a run that did not succeed releases none."""
-        for place in self._places(unfinished=1):
-            self._spool.discard(place)
-
-    def _places(self, *, unfinished: int = 0) -> list[str]:
-        return [
-            names.result_name(consumer, number)
-            for consumer, shelf in enumerate(self._shelves)
-            for number in range(min(len(shelf.records) + unfinished, names.MAX_RESULT_FILES))
-        ]
-
-    def _check_count(self, shelf: _Shelf) -> None:
-        total = sum(len(each.records) for each in self._shelves)
-        if len(shelf.records) >= names.MAX_RESULT_FILES or total >= MAX_TOTAL_OUTPUTS:
-            self._exceeded = True
-            raise OutputLimitError("results: too many files")
-
-    def _seal(self, source: Readable, consumer: Consumer, *, place: str, name: str) -> bytes:
-        context = Context.result(
-            computation=self._computation,
-            owner_pk=consumer.participant.public_key,
-            box_pk=self._box_pk,
-            name=name,
-        )
-        with self._spool.create(place) as file:
-            sink = _HashingSink(file)
-            seal_stream(_Budgeted(source, self), sink, key=consumer.key, context=context)
-        return sink.digest
-
-
-class _Budgeted:
-    """A source that pays for what is read from it, before it is sealed."""
-
-    def __init__(self, source: Readable, outputs: Outputs) -> None:
-        self._source = source
-        self._outputs = outputs
-
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        got = self._source.readinto(buffer)
-        if got:
-            self._outputs.spend(got)
-        return got
-
-
-class _HashingSink:
-    """A file whose digest is known without reading it back from the host."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-
-    @property
-    def digest(self) -> bytes:
-        return self._hash.digest()
-
-    def write(self, buffer: memoryview, /) -> int:
-        written = self._file.write(buffer)
-        self._hash.update(buffer[:written])
-        return written
 
 
 def _check_name(name: str, shelf: _Shelf) -> None:
@@ -183,4 +176,4 @@ def _check_name(name: str, shelf: _Shelf) -> None:
     except MalformedError as exc:
         raise ValueError(str(exc)) from exc
     if name in shelf.names:
-        raise ValueError("result name: used before for this consumer")
+        raise ValueError("result name: used already for this consumer")

@@ -1,22 +1,29 @@
 """What a program imports: `Enclave`, its way to inputs and results.
 
-`read` and `write` are those that programs for the published service expect; `inputs` and named, streamed
-results are ours. Spec: docs/spec/enclave-session.md, "What a program sees".
+`read` and `write` are those that programs for the published service expect; named inputs and streamed results
+are ours. Spec: docs/spec/enclave-session.md, "What a program sees".
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from sealroom.core.sealing.chunks import Readable
-from sealroom.core.sealing.container import SeekableSource
 from sealroom.enclave.inputs import Input
+from sealroom.enclave.output_stream import OutputStream
 from sealroom.enclave.outputs import Outputs
 
-ResultData = bytes | bytearray | memoryview | SeekableSource
+if TYPE_CHECKING:
+    from sealroom.enclave.inputs_filesystem import InputsFileSystem
+
+ResultData = bytes | bytearray | memoryview | Readable
+
+_COPY_BLOCK = 1 << 18
 
 
 class UserError(ValueError):
@@ -46,11 +53,14 @@ _session: Session | None = None
 
 
 def attach(session: Session) -> None:
-    """Set, once, the run that `Enclave` objects of this process belong to."""
+    """Set, once, the run that `Enclave` objects of this process belong to, and the library's other name."""
     global _session
     if _session is not None:
         raise RuntimeError("enclave: a process runs one program")
     _session = session
+    from sealroom.enclave import cosmian_lib_sgx
+
+    sys.modules["cosmian_lib_sgx"] = cosmian_lib_sgx
 
 
 class Enclave:
@@ -82,6 +92,15 @@ class Enclave:
         """
         return self._session.open_code_file(os.fspath(path))
 
+    def filesystem(self) -> InputsFileSystem:
+        """Return the inputs as an fsspec file system, `inputs://<provider>/<name>`, for DuckDB and pyarrow.
+
+        Raises `ModuleNotFoundError` when the program's packages do not have fsspec.
+        """
+        from sealroom.enclave.inputs_filesystem import InputsFileSystem
+
+        return InputsFileSystem(self._session.inputs, providers=self._session.providers)
+
     def read(self, n: int | None = None) -> Iterator[io.BytesIO]:
         """Iterate over the decrypted files of all Data Providers in their order, or of the `n`-th.
 
@@ -90,45 +109,53 @@ class Enclave:
         if n is not None:
             _check_index(n, self._session.providers, "data provider")
         chosen = [file for file in self._session.inputs if n is None or file.provider == n]
-        return (io.BytesIO(file.read()) for file in chosen)
+        return (file.read_to_memory() for file in chosen)
+
+    def output(self, name: str, n: int | None = None) -> OutputStream:
+        """Begin a result under `name` for all Result Consumers, or for the `n`-th, to be written in pieces.
+
+        Use it as `with enclave.output("model.bin") as out: out.write(...)`: the result is complete at the end
+        of the block, and discarded when the block ends in an exception. Raises `UserError` for a consumer
+        or a name that cannot be, and `OSError` when the budget of the computation is used up: the run then
+        ends as `limit`, whatever the program does.
+        """
+        return self._begin(name, n)
 
     def write(self, data: ResultData, n: int | None = None, *, name: str | None = None) -> None:
         """Seal a result to all Result Consumers, or to the `n`-th, under `name`.
 
-        `data` is bytes or a seekable binary file, which is read to its end in constant memory. Without a name
-        the results of a consumer are called `result`, `result-2` and so on. Raises `UserError` for a consumer
-        or a name that cannot be, and `OSError` when the budget of the computation is used up: the run then
-        ends as `limit`, whatever the program does.
+        `data` is bytes or a binary file, which is read to its end in constant memory. Without a name the
+        results of a consumer are called `result`, `result-2` and so on. Raises what `output` does.
         """
+        if isinstance(data, io.BytesIO):
+            # All of it, wherever it was left: who filled one and did not rewind it means all of it.
+            data = data.getvalue()
+        if not isinstance(data, bytes | bytearray | memoryview) and not hasattr(data, "readinto"):
+            raise UserError("result: expected bytes or a binary file")
+        with self._begin(name, n) as out:
+            if isinstance(data, bytes | bytearray | memoryview):
+                out.write(data)
+            else:
+                _copy(data, out)
+
+    def _begin(self, name: str | None, n: int | None) -> OutputStream:
         outputs = self._session.outputs
+        consumers: Sequence[int] = range(outputs.consumers)
         if n is not None:
             _check_index(n, outputs.consumers, "result consumer")
-        source = _repeatable(data)
-        for consumer in range(outputs.consumers) if n is None else (n,):
-            try:
-                outputs.write(source(), consumer=consumer, name=name)
-            except ValueError as exc:
-                raise UserError(str(exc)) from exc
+            consumers = (n,)
+        try:
+            return OutputStream(outputs, outputs.open(name, consumers=consumers))
+        except ValueError as exc:
+            raise UserError(str(exc)) from exc
 
 
-def _repeatable(data: ResultData) -> Callable[[], Readable]:
-    """Return what gives the same content again for each consumer."""
-    if isinstance(data, io.BytesIO):
-        # As programs for the published service expect: all of it, wherever it was left.
-        data = data.getvalue()
-    if isinstance(data, bytes | bytearray | memoryview):
-        content = bytes(data)
-        return lambda: io.BytesIO(content)
-    if not callable(getattr(data, "readinto", None)) or not callable(getattr(data, "seek", None)):
-        raise UserError("result: expected bytes or a seekable binary file")
-    file: SeekableSource = data
-    start = file.seek(0, io.SEEK_CUR)
-
-    def again() -> Readable:
-        file.seek(start)
-        return file
-
-    return again
+def _copy(source: Readable, out: OutputStream) -> None:
+    block = memoryview(bytearray(_COPY_BLOCK))
+    while got := source.readinto(block):
+        out.write(block[:got])
+    if got is None:
+        raise UserError("result: the file is in non-blocking mode")
 
 
 def _check_index(n: int, count: int, what: str) -> None:

@@ -7,6 +7,7 @@ release a result of a run that did not succeed. Spec: docs/spec/enclave-session.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from sealroom.enclave.outputs import Outputs
 
 EXIT_SUCCEEDED = 0
 EXIT_NOT_SUCCEEDED = 1
+_STDERR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class Run:
 
     def _close(self, ending: Ending) -> None:
         succeeded = ending.outcome is Outcome.SUCCEEDED
+        if succeeded:
+            self._note_unfinished()
         text = self._log.text()
         log = self._seal_log(text)
         if succeeded:
@@ -106,6 +110,12 @@ class Run:
             self._spool.write(names.LOG_KEYS, log.keys.to_bytes())
         # Last: whoever sees the closing finds everything that it names.
         self._spool.write(names.CLOSING, sign_closing(closing, run_key=self._opened.run_key).to_bytes())
+
+    def _note_unfinished(self) -> None:
+        """Tell the log which results are discarded because their program never closed them."""
+        notes = "".join(f"result {name!r}: never closed, discarded\n" for name in self._outputs.unfinished)
+        with contextlib.suppress(OSError):
+            os.write(_STDERR, notes.encode())
 
     def _seal_log(self, text: bytes) -> SealedLog | None:
         arguments = self._own.arguments

@@ -209,6 +209,9 @@ def test_waits_for_the_threads_of_a_program(world: World) -> None:
         # Swallowing the error does not help.
         "try:\n    Enclave().write(bytes(100_000))\nexcept OSError:\n    pass\n",
         "try:\n    Enclave().write(bytes(100_000))\nexcept OSError:\n    raise ValueError\n",
+        "with Enclave().output('r') as out:\n    for _ in range(11): out.write(bytes(10_000))\n",
+        "import contextlib\nwith contextlib.suppress(OSError), Enclave().output('r') as out:\n"
+        "    for _ in range(11): out.write(bytes(10_000))\n",
     ],
 )
 def test_more_output_than_the_budget_ends_as_limit(world: World, program: str) -> None:
@@ -263,7 +266,7 @@ def test_an_input_changed_after_the_check_fails_the_run(world: World) -> None:
     place.write_bytes(raw)
     world.put("go", b"")
     assert world.wait() == 1
-    assert world.closing().failure == Failure(type="Exception", file="run.py", line=6)
+    assert world.closing().failure == Failure(type="OSError", file="run.py", line=6)
 
 
 def test_an_input_exchanged_whole_after_the_check_fails_the_run(world: World) -> None:

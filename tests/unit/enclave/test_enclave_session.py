@@ -1,3 +1,5 @@
+import importlib
+
 import pytest
 from enclave_world import MRENCLAVE, QUOTE, World, with_limits
 
@@ -168,8 +170,104 @@ with Enclave() as enclave:
         assert world.log(world.consumers[1]).splitlines() == [
             "result consumer 2: there are 2, counted from 0",
             "result name: a name holds no slash",
-            "result name: used before for this consumer",
-            "result: expected bytes or a seekable binary file",
+            "result name: used already for this consumer",
+            "result: expected bytes or a binary file",
+        ]
+    finally:
+        world.stop()
+
+
+def test_a_program_of_the_published_service_runs_unmodified(world: World) -> None:
+    world.code = {
+        "run.py": """
+from io import BytesIO
+
+import cosmian_lib_sgx
+from cosmian_lib_sgx import Enclave, UserError
+from helpers import joined
+
+
+def main() -> int:
+    with Enclave() as enclave:
+        parts = [part.read() for part in enclave.read()]
+        enclave.write(BytesIO(joined(parts)))
+        enclave.write(b"".join(part.getvalue() for part in enclave.read(1)), 0)
+        for call in (lambda: list(enclave.read(7)), lambda: enclave.write(b"", 7)):
+            try:
+                call()
+            except UserError:
+                print("refused")
+    return 0
+
+
+if __name__ == "__main__":
+    main()
+""",
+        "helpers.py": "def joined(parts):\n    return b'+'.join(parts)\n",
+    }
+    world.add_input(0, "a", b"one")
+    world.add_input(1, "b", b"two")
+    world.add_input(1, "c", b"three")
+    assert world.run() == 0, world.stderr()
+    assert world.result(0, 0, "result") == b"one+two+three"
+    assert world.result(0, 1, "result-2") == b"twothree"
+    assert world.log(world.consumers[0]) == "refused\nrefused\n"
+
+
+def test_the_published_name_resolves_inside_an_enclave_alone() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("cosmian_lib_sgx")
+
+
+def test_a_program_streams_named_results(tmp_path) -> None:
+    world = World(tmp_path, providers=1, consumers=2)
+    world.code = {
+        "run.py": """
+import csv, io
+from sealroom.enclave import Enclave, UserError
+with Enclave() as enclave:
+    with enclave.output("both.csv") as out, enclave.output("one.bin", 1) as other:
+        with io.TextIOWrapper(out, newline="") as lines:
+            csv.writer(lines).writerow(["a", "b"])
+        other.write(b"x" * 300_000)
+        other.write(b"y")
+    try:
+        with enclave.output("half.bin", 0) as half:
+            half.write(b"z" * 300_000)
+            raise KeyError
+    except KeyError:
+        pass
+    for name, n in (("both.csv", None), ("a/b", 0), ("more", 2)):
+        try:
+            enclave.output(name, n)
+        except UserError as error:
+            print(error)
+    left = enclave.output("left.bin", 0)
+    left.write(b"never closed")
+    enclave.write(enclave.inputs[0].open(), name="copy")
+"""
+    }
+    world.add_input(0, "in", b"input" * 1000)
+    try:
+        assert world.run() == 0, world.log(world.consumers[0])
+        assert [(r.consumer, r.name) for r in world.closing().outputs] == [
+            (0, "both.csv"),
+            (0, "copy"),
+            (1, "both.csv"),
+            (1, "one.bin"),
+            (1, "copy"),
+        ]
+        assert world.result(0, 0, "both.csv") == world.result(1, 0, "both.csv") == b"a,b\r\n"
+        assert world.result(1, 1, "one.bin") == b"x" * 300_000 + b"y"
+        assert world.result(0, 1, "copy") == world.result(1, 2, "copy") == b"input" * 1000
+        assert sorted(place.name for place in (world.spool / "results/0").iterdir()) == ["0", "1"]
+        # "half.bin" and "left.bin" cost their budget, and are in no number that leaves.
+        assert world.closing().bytes_out == 2 * (8 + 5) + 7 + 300_001 + 2 * (4 + 5000)
+        assert world.log(world.consumers[0]).splitlines() == [
+            "result name: used already for this consumer",
+            "result name: a name holds no slash",
+            "result consumer 2: there are 2, counted from 0",
+            "result 'left.bin': never closed, discarded",
         ]
     finally:
         world.stop()

@@ -1,0 +1,97 @@
+"""One sealed result in the spool, from its first chunk to its release.
+
+The header stays in the enclave until then: without its salt no key opens what the host already has.
+Spec: docs/spec/enclave-session.md, "Results".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+from sealroom.core.sealing.container_writer import ContainerWriter
+from sealroom.core.sealing.context import Context
+from sealroom.core.sealing.header import HEADER_SIZE
+from sealroom.core.sealing.secret import Secret32
+from sealroom.enclave.messages import HostFolder
+
+
+class ResultFile:
+    """A result to one consumer: begun, then finished or discarded, and released at the end.
+
+    Nothing is on the host's disk before `begin`. A result that was discarded stays so.
+    """
+
+    def __init__(self, spool: HostFolder, place: str, *, key: Secret32, context: Context) -> None:
+        self.name = context.name
+        self.plain_size = 0
+        self.finished = False
+        self.discarded = False
+        self._spool = spool
+        self._place = place
+        self._sink = _HeaderlessSink()
+        self._writer = ContainerWriter(self._sink, key=key, context=context)
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of the whole container, known without reading it back from the host."""
+        return self._sink.sha256
+
+    def begin(self) -> None:
+        """Create the file, with zeros where the header will be."""
+        self._sink.begin(self._spool.create(self._place))
+
+    def write(self, plain: memoryview) -> None:
+        """Seal more of the result; after a failure it can only be discarded."""
+        self._writer.write(plain)
+        self.plain_size += len(plain)
+
+    def finish(self) -> None:
+        """Seal the last chunk; the result is complete, and opens for nobody yet."""
+        self._writer.finish()
+        self._sink.close()
+        self.finished = True
+
+    def release(self, name: str) -> None:
+        """Write the header and give the file its final name."""
+        self._spool.complete(self._place, start=self._sink.header, name=name)
+
+    def discard(self) -> None:
+        """Wipe the key and remove the file."""
+        self.discarded, self.finished = True, False
+        self._writer.abandon()
+        self._sink.close()
+        self._spool.discard(self._place)
+
+
+class _HeaderlessSink:
+    """Holds the header back, which is the first thing that is written, and hashes it with the rest."""
+
+    def __init__(self) -> None:
+        self.header = b""
+        self._file: io.FileIO | None = None
+        self._hash = hashlib.sha256()
+
+    @property
+    def sha256(self) -> bytes:
+        return self._hash.digest()
+
+    def begin(self, file: io.FileIO) -> None:
+        self._file = file
+        if file.write(bytes(HEADER_SIZE)) != HEADER_SIZE:
+            raise OSError("result: the disk is full")
+
+    def write(self, buffer: memoryview, /) -> int:
+        written = len(buffer)
+        if not self.header:
+            self.header = bytes(buffer)
+        elif self._file is None:
+            raise ValueError("result: not begun")
+        else:
+            written = self._file.write(buffer)
+        self._hash.update(buffer[:written])
+        return written
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
