@@ -21,7 +21,6 @@ from pathlib import Path
 from types import ModuleType
 
 from sealroom.adapters.policies import load_policy
-from sealroom.core.attestation.chain import note_chain
 from sealroom.core.attestation.collateral import (
     VerifiedCollateral,
     check_not_revoked,
@@ -128,8 +127,7 @@ def steps_from_scratch(case: Case) -> TcbVerdict:
 
 def steps_reused(case: Case, documents: VerifiedCollateral) -> TcbVerdict:
     """Do the steps with documents that were verified before."""
-    memo = Memo()
-    note_chain(documents.pck_crl_chain, memo=memo)
+    memo = Memo(documents.known)
     verified, pck = verify_quote(case, memo)
     check_reusable(documents, pck, case.now)
     return _judged(verified, pck, documents)
@@ -190,8 +188,9 @@ def measure(case: Case, other: ModuleType | None) -> None:
 
 
 def _documents(case: Case) -> VerifiedCollateral:
-    parsed = parse_collateral(RawCollateral.from_json(case.collateral))
-    return verify_collateral(parsed, root_key=INTEL_SGX_ROOT_KEY, now=case.now)
+    memo = Memo()
+    parsed = parse_collateral(RawCollateral.from_json(case.collateral), memo=memo)
+    return verify_collateral(parsed, root_key=INTEL_SGX_ROOT_KEY, now=case.now, memo=memo)
 
 
 def print_where_time_goes(case: Case) -> None:

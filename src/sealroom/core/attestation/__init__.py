@@ -51,7 +51,7 @@ Two other ways that evidence arrives (docs/spec/ra-tls.md, docs/spec/maa.md):
                                                              the word of Microsoft's service
 
 Within one verification the steps may share a `memo.Memo`, with which no signature is verified and no
-certificate read twice; `chain.note_chain` tells it of a chain that reused documents verified.
+certificate read twice; where documents are reused, it begins with their `known`.
 
 Reserved fields that are not zero never leave `parse_quote`. A quote's ECDSA signatures are malleable:
 never use the hash of a quote as its name.

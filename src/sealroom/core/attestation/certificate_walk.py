@@ -64,7 +64,7 @@ def walk_certificate(raw: bytes) -> WalkedCertificate:
     validity.finish("validity")
     subject = body.whole(der.SEQUENCE, "subject")
     key = read_key(body)
-    extensions = read_extensions(body.inside(0xA3, "extensions"))
+    extensions = read_extensions(body.content(0xA3, "extensions"))
     body.finish("tbs certificate")
     return WalkedCertificate(
         raw=raw,

@@ -10,13 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.core.attestation import der
-from sealroom.core.attestation.der import DerReader
 from sealroom.core.errors import MalformedError
 
 MAX_CERTIFICATE_BYTES = 8_192
 _MAX_EXTENSIONS = 16
 
-ECDSA_WITH_SHA256 = der.object_identifier("1.2.840.10045.4.3.2")
+_ONE_SEQUENCE = bytes([der.SEQUENCE])
+_ONE_BIT_STRING = bytes([der.BIT_STRING])
+# What was signed, the algorithm, the signature: RFC 5280, 4.1 and 5.1.
+_SIGNED = bytes([der.SEQUENCE, der.SEQUENCE, der.BIT_STRING])
+# Version, serial number, algorithm, issuer, validity, subject, key, extensions: RFC 5280, 4.1.2.
+_TBS_CERTIFICATE = bytes.fromhex("a0 02 30 30 30 30 30 a3")
+_PLAIN_EXTENSION = bytes([der.OBJECT_IDENTIFIER, der.OCTET_STRING])
+_FLAGGED_EXTENSION = bytes([der.OBJECT_IDENTIFIER, der.BOOLEAN, der.OCTET_STRING])
+_VERSION_3 = bytes.fromhex("020102")
+# OBJECT IDENTIFIER ecdsa-with-SHA256
+_ECDSA_WITH_SHA256 = bytes.fromhex("06082a8648ce3d040302")
 # SEQUENCE { id-ecPublicKey, prime256v1 }
 _P256_KEY = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
 _COMMON_NAME = der.object_identifier("2.5.4.3")
@@ -80,108 +89,127 @@ def parse_certificate(raw: bytes) -> Certificate:
     """Read `raw` as one DER certificate of the accepted shape, or raise `MalformedError`."""
     if len(raw) > MAX_CERTIFICATE_BYTES:
         raise MalformedError(f"certificate: {len(raw)} bytes, at most {MAX_CERTIFICATE_BYTES}")
-    outer = DerReader(raw)
-    certificate = outer.inside(der.SEQUENCE, "certificate")
-    outer.finish("certificate")
-    tbs = certificate.whole(der.SEQUENCE, "tbs certificate")
-    read_algorithm(certificate)
-    signature = certificate.bits("certificate signature")
-    certificate.finish("certificate")
-
-    body = DerReader(tbs).inside(der.SEQUENCE, "tbs certificate")
-    if body.content(0xA0, "certificate version") != b"\x02\x01\x02":
+    tbs, signature = split_signed(raw, "certificate")
+    ((_, start, stop),) = der.expected(tbs, 0, len(tbs), _ONE_SEQUENCE, "tbs certificate")
+    version, serial, algorithm, issuer, validity, subject, key, extensions = (
+        part[1:] for part in der.expected(tbs, start, stop, _TBS_CERTIFICATE, "tbs certificate")
+    )
+    if tbs[slice(*version)] != _VERSION_3:
         raise MalformedError("certificate version: not 3")
-    serial = body.integer("serial number")
-    if serial == 0:
+    number = der.read_integer(tbs[slice(*serial)], "serial number")
+    if number == 0:
         raise MalformedError("serial number: not positive")
-    read_algorithm(body)
-    issuer = body.whole(der.SEQUENCE, "issuer")
-    validity = body.inside(der.SEQUENCE, "validity")
-    not_before, not_after = validity.time("not before"), validity.time("not after")
-    validity.finish("validity")
-    subject = body.whole(der.SEQUENCE, "subject")
-    public_key = _public_key(body.inside(der.SEQUENCE, "public key"))
-    extensions = read_extensions(body.inside(0xA3, "extensions"))
-    body.finish("tbs certificate")
+    check_algorithm(tbs[slice(*algorithm)])
+    not_before, not_after = _validity(tbs, *validity)
+    listed = read_extensions(tbs[slice(*extensions)])
     return Certificate(
         raw=raw,
         tbs=tbs,
         signature=signature,
-        serial=serial,
-        issuer=issuer,
-        subject=subject,
-        common_name=_common_name(subject),
+        serial=number,
+        # With its header: an element begins where the one before it stops.
+        issuer=tbs[algorithm[1] : issuer[1]],
+        subject=tbs[validity[1] : subject[1]],
+        common_name=_common_name(tbs, *subject),
         not_before=not_before,
         not_after=not_after,
-        public_key=public_key,
-        rights=_rights(extensions),
-        extensions=extensions,
+        public_key=_public_key(tbs[slice(*key)]),
+        rights=_rights(listed),
+        extensions=listed,
     )
 
 
-def read_algorithm(reader: DerReader) -> None:
-    """Take an AlgorithmIdentifier that is ecdsa-with-SHA256 without parameters."""
-    algorithm = reader.inside(der.SEQUENCE, "signature algorithm")
-    if algorithm.content(der.OBJECT_IDENTIFIER, "signature algorithm") != ECDSA_WITH_SHA256:
+def split_signed(raw: bytes, name: str) -> tuple[bytes, bytes]:
+    """Cut what a CA signed with ecdsa-with-SHA256 into the bytes that are signed and the signature."""
+    ((_, start, stop),) = der.expected(raw, 0, len(raw), _ONE_SEQUENCE, name)
+    tbs, algorithm, signature = der.expected(raw, start, stop, _SIGNED, name)
+    check_algorithm(raw[algorithm[1] : algorithm[2]])
+    return raw[start : tbs[2]], der.read_bits(raw[signature[1] : signature[2]], f"{name} signature")
+
+
+def check_algorithm(content: bytes) -> None:
+    """Refuse an AlgorithmIdentifier that is not ecdsa-with-SHA256 without parameters."""
+    if content != _ECDSA_WITH_SHA256:
         raise MalformedError("signature algorithm: not ecdsa-with-SHA256")
-    algorithm.finish("signature algorithm")
 
 
-def read_extensions(wrapper: DerReader) -> dict[bytes, bytes]:
-    """Read the extensions inside their context tag: each once, no unknown critical one."""
-    reader = wrapper.inside(der.SEQUENCE, "extensions")
-    wrapper.finish("extensions")
+def read_extensions(content: bytes) -> dict[bytes, bytes]:
+    """Read what is inside the context tag of extensions: each once, no unknown critical one."""
+    ((_, start, stop),) = der.expected(content, 0, len(content), _ONE_SEQUENCE, "extensions")
     found: dict[bytes, bytes] = {}
-    while not reader.empty:
-        extension = reader.inside(der.SEQUENCE, "extension")
-        identifier = extension.content(der.OBJECT_IDENTIFIER, "extension id")
-        critical = extension.peek_tag() == der.BOOLEAN and extension.boolean("extension critical")
-        if critical and identifier not in _MAY_BE_CRITICAL:
-            raise MalformedError(f"extension {identifier.hex()}: critical and unknown")
+    for tag, first, last in der.elements(content, start, stop, "extensions"):
+        if tag != der.SEQUENCE:
+            raise MalformedError(f"extension: tag 0x{tag:02x} where 0x{der.SEQUENCE:02x} is expected")
+        identifier, value = _extension(content, first, last)
         if identifier in found:
             raise MalformedError(f"extension {identifier.hex()}: stands twice")
-        found[identifier] = extension.content(der.OCTET_STRING, "extension value")
-        extension.finish("extension")
+        found[identifier] = value
         if len(found) > _MAX_EXTENSIONS:
             raise MalformedError(f"extensions: more than {_MAX_EXTENSIONS}")
     return found
 
 
-def _public_key(reader: DerReader) -> bytes:
-    if reader.whole(der.SEQUENCE, "key algorithm") != _P256_KEY:
+def _extension(data: bytes, start: int, stop: int) -> tuple[bytes, bytes]:
+    parts = der.elements(data, start, stop, "extension")
+    tags = bytes([tag for tag, _, _ in parts])
+    if tags not in (_PLAIN_EXTENSION, _FLAGGED_EXTENSION):
+        raise MalformedError("extension: not an identifier, perhaps a flag, and a value")
+    (_, first, last), (_, value, end) = parts[0], parts[-1]
+    identifier = data[first:last]
+    if tags == _FLAGGED_EXTENSION:
+        _, first, last = parts[1]
+        if der.read_boolean(data[first:last], "extension critical") and identifier not in _MAY_BE_CRITICAL:
+            raise MalformedError(f"extension {identifier.hex()}: critical and unknown")
+    return identifier, data[value:end]
+
+
+def _validity(data: bytes, start: int, stop: int) -> tuple[datetime, datetime]:
+    times = der.elements(data, start, stop, "validity")
+    if len(times) != 2:
+        raise MalformedError(f"validity: {len(times)} times, expected 2")
+    before, after = (der.read_time(tag, data[first:last], "validity") for tag, first, last in times)
+    return before, after
+
+
+def _public_key(content: bytes) -> bytes:
+    if not content.startswith(_P256_KEY):
         raise MalformedError("key algorithm: not P-256")
-    point = reader.bits("public key")
-    reader.finish("public key")
-    if len(point) != 65 or point[0] != 4:
+    # BIT STRING of 65 bytes, whole, the first of which says that the point is uncompressed.
+    bits = content[len(_P256_KEY) :]
+    if len(bits) != 68 or not bits.startswith(b"\x03\x42\x00\x04"):
         raise MalformedError("public key: not an uncompressed point")
-    return point
+    return bits[3:]
 
 
-def _common_name(subject: bytes) -> str:
-    names = DerReader(subject).inside(der.SEQUENCE, "subject")
+def _common_name(data: bytes, start: int, stop: int) -> str:
+    """Read the only common name; other parts of a name are compared with other names, and not read."""
     common_name: str | None = None
-    while not names.empty:
-        pair = names.inside(der.SET, "name part")
-        attribute = pair.inside(der.SEQUENCE, "name attribute")
-        pair.finish("name part")
-        if attribute.content(der.OBJECT_IDENTIFIER, "name type") != _COMMON_NAME:
+    for tag, first, last in der.elements(data, start, stop, "subject"):
+        if tag != der.SET:
+            raise MalformedError(f"name part: tag 0x{tag:02x} where 0x{der.SET:02x} is expected")
+        if data.find(_COMMON_NAME, first, last) < 0:
+            continue
+        ((_, inner, end),) = der.expected(data, first, last, _ONE_SEQUENCE, "name part")
+        kind, text = _attribute(data, inner, end)
+        if kind != _COMMON_NAME:
             continue
         if common_name is not None:
             raise MalformedError("subject: two common names")
-        common_name = _text(attribute)
+        common_name = text
     if common_name is None:
         raise MalformedError("subject: no common name")
     return common_name
 
 
-def _text(attribute: DerReader) -> str:
-    tag = attribute.peek_tag()
+def _attribute(data: bytes, start: int, stop: int) -> tuple[bytes, str]:
+    parts = der.elements(data, start, stop, "name attribute")
+    if len(parts) != 2 or parts[0][0] != der.OBJECT_IDENTIFIER:
+        raise MalformedError("name attribute: not an identifier with a value")
+    (_, first, last), (tag, text, end) = parts
     if tag not in (0x0C, 0x13):  # UTF8String, PrintableString
         raise MalformedError("common name: neither UTF8String nor PrintableString")
-    raw = attribute.content(tag, "common name")
-    attribute.finish("name attribute")
     try:
-        return raw.decode("ascii")
+        return data[first:last], data[text:end].decode("ascii")
     except UnicodeDecodeError as exc:
         raise MalformedError("common name: not ASCII") from exc
 
@@ -191,19 +219,22 @@ def _rights(extensions: dict[bytes, bytes]) -> Rights:
     usage = extensions.get(KEY_USAGE)
     if constraints is None or usage is None:
         raise MalformedError("extensions: basic constraints or key usage missing")
-    outer = DerReader(constraints)
-    inner = outer.inside(der.SEQUENCE, "basic constraints")
-    outer.finish("basic constraints")
-    is_ca = inner.peek_tag() == der.BOOLEAN and inner.boolean("basic constraints")
-    path_length = None if inner.empty else inner.integer("path length", max_bytes=1)
-    inner.finish("basic constraints")
+    ((_, start, stop),) = der.expected(constraints, 0, len(constraints), _ONE_SEQUENCE, "basic constraints")
+    is_ca, path_length = False, None
+    parts = der.elements(constraints, start, stop, "basic constraints")
+    if parts and parts[0][0] == der.BOOLEAN:
+        _, first, last = parts.pop(0)
+        is_ca = der.read_boolean(constraints[first:last], "basic constraints")
+    if parts and parts[0][0] == der.INTEGER:
+        _, first, last = parts.pop(0)
+        path_length = der.read_integer(constraints[first:last], "path length", max_bytes=1)
+    if parts:
+        raise MalformedError("basic constraints: neither a flag nor a path length")
     return Rights(is_ca=is_ca, path_length=path_length, key_usage=_key_usage(usage))
 
 
 def _key_usage(value: bytes) -> int:
-    reader = DerReader(value)
-    content = reader.content(der.BIT_STRING, "key usage")
-    reader.finish("key usage")
-    if not 2 <= len(content) <= 3 or content[0] > 7:
+    ((_, start, stop),) = der.expected(value, 0, len(value), _ONE_BIT_STRING, "key usage")
+    if not 2 <= stop - start <= 3 or value[start] > 7:
         raise MalformedError("key usage: not one or two bytes of bits")
-    return content[1]
+    return value[start + 1]

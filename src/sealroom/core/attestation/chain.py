@@ -11,7 +11,8 @@ from datetime import datetime
 
 from sealroom.core.attestation.certificates import Certificate, parse_certificate
 from sealroom.core.attestation.memo import Memo
-from sealroom.core.attestation.pem import parse_pem
+from sealroom.core.attestation.pem import decode_block, split_pem
+from sealroom.core.attestation.roots import is_published_root
 from sealroom.core.attestation.signatures import verify_der_signature
 from sealroom.core.errors import MalformedError, SealroomError, VerificationError
 
@@ -37,11 +38,15 @@ class CertificateChain:
 
 def parse_chain(pem: bytes, *, length: int, name: str, memo: Memo | None = None) -> CertificateChain:
     """Read `pem` as exactly `length` certificates that form one chain by subject and issuer."""
-    blocks = parse_pem(pem)
+    blocks = split_pem(pem)
     if len(blocks) != length:
         raise MalformedError(f"{name}: {len(blocks)} certificates, expected {length}")
     known = Memo() if memo is None else memo
-    return order_chain(tuple(known.certificate(block, parse_certificate) for block in blocks), name=name)
+    return order_chain(tuple(known.certificate(block, _read_block) for block in blocks), name=name)
+
+
+def _read_block(block: bytes) -> Certificate:
+    return parse_certificate(decode_block(block))
 
 
 def order_chain(certificates: tuple[Certificate, ...], *, name: str) -> CertificateChain:
@@ -71,32 +76,26 @@ def verify_chain(
     """Verify every link of `chain` up to its root, which must have signed itself.
 
     1. The root has the root's name. 2. Every issuer may sign certificates, at that depth. 3. Every
-    signature verifies over the bytes received. 4. Every certificate is valid at `now`. Whether the root
-    is anybody's is left to the caller.
+    signature verifies over the bytes received; Intel's two published roots are known by their digest.
+    4. Every certificate is valid at `now`. Whether the root is anybody's is left to the caller.
     """
     if ROOT_NAME not in chain.root.common_name:
         raise VerificationError(f"{name}: root is not called {ROOT_NAME}")
     issuers = (*chain.certificates[1:], chain.root)
     for depth, (certificate, issuer) in enumerate(zip(chain.certificates, issuers, strict=True)):
         _check_may_issue(issuer, depth=min(depth, len(issuers) - 2), name=name)
-        label = f"{name}, certificate {certificate.common_name!r}"
-        verify_der_signature(
-            issuer.public_key,
-            message=certificate.tbs,
-            signature=certificate.signature,
-            name=label,
-            memo=memo,
-        )
+        _verify_link(certificate, issuer, name=name, memo=memo)
     for certificate in chain.certificates:
         check_valid_at(certificate, now=now, name=name, stale=stale)
 
 
-def note_chain(chain: CertificateChain, *, memo: Memo) -> None:
-    """Tell `memo` of a chain that `verify_chain` verified: how it reads, and that its links held."""
-    issuers = (*chain.certificates[1:], chain.root)
-    for certificate, issuer in zip(chain.certificates, issuers, strict=True):
-        memo.note_certificate(certificate)
-        memo.note_verified(issuer.public_key, certificate.tbs, certificate.signature)
+def _verify_link(certificate: Certificate, issuer: Certificate, *, name: str, memo: Memo | None) -> None:
+    if certificate is issuer and is_published_root(certificate.raw):
+        return
+    key, tbs, signature = issuer.public_key, certificate.tbs, certificate.signature
+    if memo is None or not memo.has_verified(key, tbs, signature):
+        label = f"{name}, certificate {certificate.common_name!r}"
+        verify_der_signature(key, message=tbs, signature=signature, name=label, memo=memo)
 
 
 def _check_may_issue(issuer: Certificate, *, depth: int, name: str) -> None:

@@ -44,10 +44,12 @@ class Collateral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedCollateral:
-    """Collateral that verified at `verified_at` and does from `valid_from` to `valid_until`."""
+    """Collateral that verified at `verified_at` and does from `valid_from` to `valid_until`.
+
+    `known` is what that verification found out of its bytes, for the memo of one that reuses the documents.
+    """
 
     root_key: bytes
-    pck_crl_chain: CertificateChain
     root_crl: Crl
     pck_crl: Crl
     tcb_info: TcbInfo
@@ -55,6 +57,7 @@ class VerifiedCollateral:
     verified_at: datetime
     valid_from: datetime
     valid_until: datetime
+    known: Memo
 
     @property
     def issued_at(self) -> datetime:
@@ -108,6 +111,7 @@ def verify_collateral(
         pck_crl=pck_crl,
         tcb_info=tcb_info,
         qe_identity=qe_identity,
+        memo=memo,
     )
 
 
@@ -120,12 +124,12 @@ def gather_collateral(
     pck_crl: Crl,
     tcb_info: TcbInfo,
     qe_identity: QeIdentity,
+    memo: Memo,
 ) -> VerifiedCollateral:
-    """Put together what the four `verify_*` of this module returned for `collateral` at `now`."""
+    """Put together what the four `verify_*` of this module returned at `now`, sharing `memo`."""
     starts, ends = _windows(collateral, tcb_info.issued, qe_identity.issued)
     return VerifiedCollateral(
         root_key=root_key,
-        pck_crl_chain=collateral.pck_crl_chain,
         root_crl=root_crl,
         pck_crl=pck_crl,
         tcb_info=tcb_info,
@@ -133,6 +137,7 @@ def gather_collateral(
         verified_at=now,
         valid_from=max(starts),
         valid_until=min(ends),
+        known=Memo(memo),
     )
 
 

@@ -10,13 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.core.attestation import der
-from sealroom.core.attestation.certificates import Certificate, read_algorithm
-from sealroom.core.attestation.der import DerReader
+from sealroom.core.attestation.certificates import (
+    Certificate,
+    check_algorithm,
+    read_extensions,
+    split_signed,
+)
+from sealroom.core.attestation.der import Element
 from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.signatures import verify_der_signature
 from sealroom.core.errors import CollateralError, MalformedError, VerificationError
 
 MAX_CRL_BYTES = 131_072
+_ONE_SEQUENCE = bytes([der.SEQUENCE])
+_ONE_INTEGER = bytes([der.INTEGER])
+# Version, algorithm, issuer; extensions, entries. The two times between them have either form.
+_TBS_LIST = bytes.fromhex("02 30 30 a0 30")
 _CRL_NUMBER = der.object_identifier("2.5.29.20")
 _AUTHORITY_KEY = der.object_identifier("2.5.29.35")
 
@@ -38,35 +47,26 @@ def parse_crl(raw: bytes, *, name: str) -> Crl:
     """Read `raw` as a DER revocation list of version 2, or raise `MalformedError`."""
     if len(raw) > MAX_CRL_BYTES:
         raise MalformedError(f"{name}: {len(raw)} bytes, at most {MAX_CRL_BYTES}")
-    outer = DerReader(raw)
-    crl = outer.inside(der.SEQUENCE, name)
-    outer.finish(name)
-    tbs = crl.whole(der.SEQUENCE, name)
-    read_algorithm(crl)
-    signature = crl.bits(name)
-    crl.finish(name)
-
-    body = DerReader(tbs).inside(der.SEQUENCE, name)
-    if body.integer(f"{name} version") != 1:
+    tbs, signature = split_signed(raw, name)
+    ((_, start, stop),) = der.expected(tbs, 0, len(tbs), _ONE_SEQUENCE, name)
+    parts = der.elements(tbs, start, stop, name)
+    # An empty list has no entries at all: RFC 5280, 5.1.2.6.
+    entries = parts.pop(5) if len(parts) == 7 else (der.SEQUENCE, 0, 0)
+    tags = bytes(tag for tag, _, _ in (*parts, entries))
+    if len(parts) != 6 or tags[:3] + tags[5:] != _TBS_LIST:
+        raise MalformedError(f"{name}: not the parts of a revocation list")
+    version, algorithm, issuer, issued, following, extensions = parts
+    if tbs[version[1] : version[2]] != b"\x01":
         raise MalformedError(f"{name}: not version 2")
-    read_algorithm(body)
-    issuer = body.whole(der.SEQUENCE, f"{name} issuer")
-    this_update, next_update = body.time(f"{name} this update"), body.time(f"{name} next update")
-    revoked = (
-        _serials(body.content(der.SEQUENCE, f"{name} entries"), name)
-        if body.peek_tag() == der.SEQUENCE
-        else frozenset[int]()
-    )
-    number = _crl_number(body.inside(0xA0, f"{name} extensions"), name)
-    body.finish(name)
+    check_algorithm(tbs[algorithm[1] : algorithm[2]])
     return Crl(
         tbs=tbs,
         signature=signature,
-        issuer=issuer,
-        this_update=this_update,
-        next_update=next_update,
-        number=number,
-        revoked=revoked,
+        issuer=tbs[algorithm[2] : issuer[2]],
+        this_update=_time(tbs, issued, f"{name} this update"),
+        next_update=_time(tbs, following, f"{name} next update"),
+        number=_crl_number(tbs[extensions[1] : extensions[2]], name),
+        revoked=_serials(tbs[entries[1] : entries[2]], name),
     )
 
 
@@ -111,21 +111,15 @@ def _serials(entries: bytes, name: str) -> frozenset[int]:
     return frozenset(serials)
 
 
-def _crl_number(wrapper: DerReader, name: str) -> int:
-    reader = wrapper.inside(der.SEQUENCE, f"{name} extensions")
-    wrapper.finish(f"{name} extensions")
-    found: dict[bytes, bytes] = {}
-    while not reader.empty:
-        extension = reader.inside(der.SEQUENCE, f"{name} extension")
-        identifier = extension.content(der.OBJECT_IDENTIFIER, f"{name} extension")
-        value = extension.content(der.OCTET_STRING, f"{name} extension, not critical")
-        extension.finish(f"{name} extension")
-        if identifier in found:
-            raise MalformedError(f"{name}: extension {identifier.hex()} stands twice")
-        found[identifier] = value
-    if _CRL_NUMBER not in found or _AUTHORITY_KEY not in found:
+def _time(data: bytes, element: Element, name: str) -> datetime:
+    tag, start, stop = element
+    return der.read_time(tag, data[start:stop], name)
+
+
+def _crl_number(content: bytes, name: str) -> int:
+    found = read_extensions(content)
+    value = found.get(_CRL_NUMBER)
+    if value is None or _AUTHORITY_KEY not in found:
         raise MalformedError(f"{name}: CRL number or authority key identifier missing")
-    number = DerReader(found[_CRL_NUMBER])
-    value_read = number.integer(f"{name} number")
-    number.finish(f"{name} number")
-    return value_read
+    ((_, start, stop),) = der.expected(value, 0, len(value), _ONE_INTEGER, f"{name} number")
+    return der.read_integer(value[start:stop], f"{name} number")

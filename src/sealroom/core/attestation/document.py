@@ -21,6 +21,7 @@ from sealroom.core.wire.strict_json import JsonValue
 MAX_DOCUMENT_BYTES = 262_144
 MAX_LEVELS = 256
 _MAX_ADVISORIES = 256
+_MAX_ADVISORY_CHARS = 64
 _MAX_SVN = 0xFFFF
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
@@ -160,15 +161,19 @@ def read_issued(source: JsonObject) -> Issued:
 
 def read_judgement(level: JsonObject) -> Judgement:
     """Read status, date and advisories of one level."""
-    listed = level.get("advisoryIDs", [])
-    advisories = strict_json.array(listed, field="advisoryIDs", max_items=_MAX_ADVISORIES)
     return Judgement(
         status=parse_tcb_status(text_member(level, "tcbStatus"), name="tcbStatus"),
         tcb_date=time_member(level, "tcbDate"),
-        advisories=tuple(
-            strict_json.text(advisory, field="advisoryIDs", max_chars=64) for advisory in advisories
-        ),
+        advisories=_advisories(level["advisoryIDs"]) if "advisoryIDs" in level else (),
     )
+
+
+def _advisories(value: JsonValue) -> tuple[str, ...]:
+    listed = strict_json.array(value, field="advisoryIDs", max_items=_MAX_ADVISORIES)
+    texts = tuple(advisory for advisory in listed if isinstance(advisory, str))
+    if len(texts) != len(listed) or any(len(text) > _MAX_ADVISORY_CHARS for text in texts):
+        raise MalformedError(f"advisoryIDs: expected texts of at most {_MAX_ADVISORY_CHARS} characters")
+    return texts
 
 
 def read_isv_levels(source: JsonObject) -> tuple[IsvLevel, ...]:

@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 
 
 class Memo:
-    """Signatures that verified, and certificates that were read, in one verification."""
+    """Signatures that verified, and certificates that were read, in one verification.
+
+    Begins with what `known` holds: documents that were verified before and are used again bring their own.
+    """
 
     __slots__ = ("_certificates", "_keys", "_verified")
 
-    def __init__(self) -> None:
+    def __init__(self, known: Memo | None = None) -> None:
         self._verified: set[tuple[bytes, bytes, bytes]] = set()
         self._certificates: dict[bytes, Certificate] = {}
         self._keys: dict[bytes, EllipticCurvePublicKey] = {}
+        if known is not None:
+            self._verified |= known._verified  # noqa: SLF001 - of the same class
+            self._certificates |= known._certificates  # noqa: SLF001
+            self._keys |= known._keys  # noqa: SLF001
 
     def has_verified(self, key: bytes, message: bytes, signature: bytes) -> bool:
         """Whether exactly this signature by exactly this key over exactly these bytes verified before."""
@@ -35,10 +42,6 @@ class Memo:
         """Remember a signature that has just verified."""
         self._verified.add((key, message, signature))
 
-    def note_certificate(self, certificate: Certificate) -> None:
-        """Remember a certificate that was read before."""
-        self._certificates[certificate.raw] = certificate
-
     def key(self, point: bytes, parse: Callable[[bytes], EllipticCurvePublicKey]) -> EllipticCurvePublicKey:
         """Return what `parse` makes of `point`, made once."""
         found = self._keys.get(point)
@@ -46,9 +49,9 @@ class Memo:
             found = self._keys[point] = parse(point)
         return found
 
-    def certificate(self, raw: bytes, parse: Callable[[bytes], Certificate]) -> Certificate:
-        """Return what `parse` makes of `raw`, made once."""
-        found = self._certificates.get(raw)
+    def certificate(self, block: bytes, parse: Callable[[bytes], Certificate]) -> Certificate:
+        """Return what `parse` makes of the PEM text `block`, made once."""
+        found = self._certificates.get(block)
         if found is None:
-            found = self._certificates[raw] = parse(raw)
+            found = self._certificates[block] = parse(block)
         return found

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sealroom.core.attestation import der
-from sealroom.core.attestation.der import DerReader
+from sealroom.core.attestation.der import Element
 from sealroom.core.errors import MalformedError
 
 SGX_EXTENSION = der.object_identifier("1.2.840.113741.1.13.1")
+_ONE_SEQUENCE = bytes([der.SEQUENCE])
 _TCB_COMPONENTS = 16
 _MAX_PCESVN = 0xFFFF
 
@@ -25,6 +25,9 @@ class SgxType(enum.Enum):
     STANDARD = 0
     SCALABLE = 1
     SCALABLE_WITH_INTEGRITY = 2
+
+
+_SGX_TYPES = {kind.value: kind for kind in SgxType}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,75 +55,70 @@ class PckExtension:
 
 def parse_pck_extension(raw: bytes) -> PckExtension:
     """Read `raw`, the value of the SGX extension, or raise `MalformedError`."""
-    outer = DerReader(raw)
-    fields = _fields(outer.inside(der.SEQUENCE, "sgx extension"), SGX_EXTENSION, "sgx extension")
-    outer.finish("sgx extension")
-    ppid = _octets(fields, 1, 16, "ppid")
-    components, pce_svn = _tcb(_take(fields, 2, "tcb"))
-    pce_id = _octets(fields, 3, 2, "pce id")
-    fmspc = _octets(fields, 4, 6, "fmspc")
-    sgx_type = _sgx_type(_take(fields, 5, "sgx type"))
-    platform_instance_id = _octets(fields, 6, 16, "platform instance id") if 6 in fields else None
-    configuration = _configuration(fields.pop(7)) if 7 in fields else None
-    _refuse_rest(fields, "sgx extension")
-    return PckExtension(
-        ppid=ppid,
+    ((_, start, stop),) = der.expected(raw, 0, len(raw), _ONE_SEQUENCE, "sgx extension")
+    fields = _fields(raw, start, stop, SGX_EXTENSION, "sgx extension")
+    components, pce_svn = _tcb(raw, _take(fields, 2, der.SEQUENCE, "tcb"))
+    extension = PckExtension(
+        ppid=_octets(raw, fields, 1, 16, "ppid"),
         tcb_components=components,
         pce_svn=pce_svn,
-        pce_id=pce_id,
-        fmspc=fmspc,
-        sgx_type=sgx_type,
-        platform_instance_id=platform_instance_id,
-        configuration=configuration,
+        pce_id=_octets(raw, fields, 3, 2, "pce id"),
+        fmspc=_octets(raw, fields, 4, 6, "fmspc"),
+        sgx_type=_sgx_type(raw, _take(fields, 5, der.ENUMERATED, "sgx type")),
+        platform_instance_id=_octets(raw, fields, 6, 16, "platform instance id") if 6 in fields else None,
+        configuration=(
+            _configuration(raw, _take(fields, 7, der.SEQUENCE, "configuration")) if 7 in fields else None
+        ),
     )
+    _refuse_rest(fields, "sgx extension")
+    return extension
 
 
-def _pairs(reader: DerReader, prefix: bytes, name: str) -> Iterator[tuple[int, DerReader]]:
-    while not reader.empty:
-        pair = reader.inside(der.SEQUENCE, name)
-        identifier = pair.content(der.OBJECT_IDENTIFIER, name)
-        if len(identifier) != len(prefix) + 1 or not identifier.startswith(prefix) or identifier[-1] >= 0x80:
-            raise MalformedError(f"{name}: identifier {identifier.hex()} does not belong here")
-        yield identifier[-1], pair
-
-
-def _fields(reader: DerReader, prefix: bytes, name: str) -> dict[int, DerReader]:
-    fields: dict[int, DerReader] = {}
-    for number, pair in _pairs(reader, prefix, name):
+def _fields(data: bytes, start: int, stop: int, prefix: bytes, name: str) -> dict[int, Element]:
+    """Read pairs of an identifier below `prefix` and a value: values by the identifiers' last numbers."""
+    fields: dict[int, Element] = {}
+    for tag, first, last in der.elements(data, start, stop, name):
+        pair = der.elements(data, first, last, name)
+        if tag != der.SEQUENCE or len(pair) != 2 or pair[0][0] != der.OBJECT_IDENTIFIER:
+            raise MalformedError(f"{name}: not pairs of an identifier and a value")
+        (_, begin, end), value = pair
+        number = data[end - 1]
+        if data[begin : end - 1] != prefix or number >= 0x80:
+            raise MalformedError(f"{name}: identifier {data[begin:end].hex()} does not belong here")
         if number in fields:
             raise MalformedError(f"{name}: field {number} stands twice")
-        fields[number] = pair
+        fields[number] = value
     return fields
 
 
-def _take(fields: dict[int, DerReader], number: int, name: str) -> DerReader:
-    try:
-        return fields.pop(number)
-    except KeyError as exc:
-        raise MalformedError(f"{name}: missing") from exc
+def _take(fields: dict[int, Element], number: int, tag: int, name: str) -> Element:
+    element = fields.pop(number, None)
+    if element is None:
+        raise MalformedError(f"{name}: missing")
+    if element[0] != tag:
+        raise MalformedError(f"{name}: tag 0x{element[0]:02x} where 0x{tag:02x} is expected")
+    return element
 
 
-def _refuse_rest(fields: dict[int, DerReader], name: str) -> None:
+def _refuse_rest(fields: dict[int, Element], name: str) -> None:
     if fields:
         raise MalformedError(f"{name}: unknown field {min(fields)}")
 
 
-def _octets(fields: dict[int, DerReader], number: int, size: int, name: str) -> bytes:
-    reader = _take(fields, number, name)
-    content = reader.content(der.OCTET_STRING, name)
-    reader.finish(name)
-    if len(content) != size:
-        raise MalformedError(f"{name}: {len(content)} bytes, expected {size}")
-    return content
+def _octets(data: bytes, fields: dict[int, Element], number: int, size: int, name: str) -> bytes:
+    _, start, stop = _take(fields, number, der.OCTET_STRING, name)
+    if stop - start != size:
+        raise MalformedError(f"{name}: {stop - start} bytes, expected {size}")
+    return data[start:stop]
 
 
-def _sgx_type(reader: DerReader) -> SgxType:
-    number = reader.integer("sgx type", tag=der.ENUMERATED, max_bytes=1)
-    reader.finish("sgx type")
-    try:
-        return SgxType(number)
-    except ValueError as exc:
-        raise MalformedError(f"sgx type: unknown value {number}") from exc
+def _sgx_type(data: bytes, element: Element) -> SgxType:
+    _, start, stop = element
+    number = der.read_integer(data[start:stop], "sgx type", max_bytes=1)
+    found = _SGX_TYPES.get(number)
+    if found is None:
+        raise MalformedError(f"sgx type: unknown value {number}")
+    return found
 
 
 def _usual_tcb() -> re.Pattern[bytes]:
@@ -139,51 +137,48 @@ def _usual_tcb() -> re.Pattern[bytes]:
 _USUAL_TCB = _usual_tcb()
 
 
-def _tcb(reader: DerReader) -> tuple[bytes, int]:
-    pairs = reader.inside(der.SEQUENCE, "tcb")
-    reader.finish("tcb")
+def _tcb(data: bytes, element: Element) -> tuple[bytes, int]:
+    _, start, stop = element
     # Eighty DER elements, the same in every certificate but for their numbers: compared at once, which is ten
     # times as fast. Whatever does not match is read element by element, and refused there if it is wrong.
-    usual = pairs.match(_USUAL_TCB)
+    usual = _USUAL_TCB.fullmatch(data, start, stop)
     if usual is not None:
         *numbers, cpu_svn = usual.groups()
-        last_bytes = bytes(number[-1] for number in numbers)
+        last_bytes = bytes([number[-1] for number in numbers])
         if last_bytes[:_TCB_COMPONENTS] == cpu_svn:
             return cpu_svn, last_bytes[_TCB_COMPONENTS]
-    return _tcb_pair_by_pair(pairs)
+    return _tcb_pair_by_pair(data, start, stop)
 
 
-def _tcb_pair_by_pair(pairs: DerReader) -> tuple[bytes, int]:
-    fields = _fields(pairs, SGX_EXTENSION + b"\x02", "tcb")
+def _tcb_pair_by_pair(data: bytes, start: int, stop: int) -> tuple[bytes, int]:
+    fields = _fields(data, start, stop, SGX_EXTENSION + b"\x02", "tcb")
     components = bytes(
-        _svn(fields, number, 0xFF, "tcb component") for number in range(1, _TCB_COMPONENTS + 1)
+        _svn(data, fields, number, 0xFF, "tcb component") for number in range(1, _TCB_COMPONENTS + 1)
     )
-    pce_svn = _svn(fields, 17, _MAX_PCESVN, "pcesvn")
+    pce_svn = _svn(data, fields, 17, _MAX_PCESVN, "pcesvn")
     # The same sixteen numbers stand in the certificate twice; two truths would let a reader pick one.
-    if _octets(fields, 18, 16, "cpusvn") != components:
+    if _octets(data, fields, 18, 16, "cpusvn") != components:
         raise MalformedError("cpusvn: differs from the sixteen components")
     _refuse_rest(fields, "tcb")
     return components, pce_svn
 
 
-def _svn(fields: dict[int, DerReader], number: int, limit: int, name: str) -> int:
-    reader = _take(fields, number, f"{name} {number}")
-    value = reader.integer(name, max_bytes=3)
-    reader.finish(name)
+def _svn(data: bytes, fields: dict[int, Element], number: int, limit: int, name: str) -> int:
+    _, start, stop = _take(fields, number, der.INTEGER, f"{name} {number}")
+    value = der.read_integer(data[start:stop], name, max_bytes=3)
     if value > limit:
         raise MalformedError(f"{name}: {value}, at most {limit}")
     return value
 
 
-def _configuration(reader: DerReader) -> PlatformConfiguration:
-    fields = _fields(reader.inside(der.SEQUENCE, "configuration"), SGX_EXTENSION + b"\x07", "configuration")
-    reader.finish("configuration")
-    flags = [_flag(fields.pop(number)) if number in fields else None for number in (1, 2, 3)]
+def _configuration(data: bytes, element: Element) -> PlatformConfiguration:
+    _, start, stop = element
+    fields = _fields(data, start, stop, SGX_EXTENSION + b"\x07", "configuration")
+    flags = [_flag(data, fields, number) if number in fields else None for number in (1, 2, 3)]
     _refuse_rest(fields, "configuration")
     return PlatformConfiguration(dynamic_platform=flags[0], cached_keys=flags[1], smt_enabled=flags[2])
 
 
-def _flag(reader: DerReader) -> bool:
-    value = reader.boolean("configuration")
-    reader.finish("configuration")
-    return value
+def _flag(data: bytes, fields: dict[int, Element], number: int) -> bool:
+    _, start, stop = _take(fields, number, der.BOOLEAN, "configuration")
+    return der.read_boolean(data[start:stop], "configuration")

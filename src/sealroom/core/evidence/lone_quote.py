@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sealroom.core.attestation.chain import note_chain
 from sealroom.core.attestation.collateral import VerifiedCollateral
 from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.quote_checks import (
@@ -77,9 +76,7 @@ def record_quote(
     """Make the checks of `appraise_quote` in a `record` that has their groups, perhaps among others."""
     if now.tzinfo is None:
         raise ValueError("now: expected a moment with its time zone")
-    memo = Memo()
-    if isinstance(collateral, VerifiedCollateral):
-        note_chain(collateral.pck_crl_chain, memo=memo)
+    memo = Memo(collateral.known if isinstance(collateral, VerifiedCollateral) else None)
     verified = appraise_genuineness(
         record,
         quote,

@@ -129,6 +129,7 @@ def _appraise_received(
         pck_crl=pck_crl,
         tcb_info=tcb_info,
         qe_identity=qe_identity,
+        memo=memo,
     )
 
 

@@ -73,7 +73,8 @@ def test_a_certificate_without_a_path_length_has_none():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (LEAF + b"\0", "left over"),
+        (LEAF + b"\0", "truncated"),
+        (LEAF + b"\5\0", "tag 0x30 0x05 where 0x30 is expected"),
         (bytes(8_193), "at most 8192"),
         (LEAF.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020101")), "version: not 3"),
         (built(builder(KEY), KEY, hashes.SHA384()), "not ecdsa-with-SHA256"),
@@ -139,6 +140,9 @@ def replaced(raw: bytes, old: str, new: str) -> bytes:
         ("0603551d0e0416", "0603551d230416", "stands twice"),
         ("03020780", "03020880", "one or two bytes of bits"),
         ("034200" + "04", "034200" + "05", "not an uncompressed point"),
+        ("0603551d0e0416", "0603551d0e0516", "not an identifier, perhaps a flag"),
+        ("0603551d0f0101ff", "0603551d0f0201ff", "not an identifier, perhaps a flag"),
+        ("300c0603551d13", "310c0603551d13", "extension: tag 0x31"),
     ],
 )
 def test_refuses_a_certificate_with_one_byte_changed(old, new, message):
@@ -188,14 +192,15 @@ TYPE = pair("05", writer._tlv(0x0A, b"\1"))
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (EXTENSION + b"\0", "left over"),
+        (EXTENSION + b"\5\0", "tag 0x30 0x05"),
         (rewritten(FMSPC.hex(), b""), "fmspc: missing"),
         (rewritten(FMSPC.hex(), FMSPC * 2), "field 4 stands twice"),
         (rewritten(FMSPC.hex(), pair("04", writer._tlv(4, b"SIM"))), "fmspc: 3 bytes"),
         (rewritten(FMSPC.hex(), FMSPC + pair("09", writer._tlv(4, b"x"))), "unknown field 9"),
-        (rewritten(FMSPC.hex(), FMSPC + pair("0401", b"")), "does not belong here"),
+        (rewritten(FMSPC.hex(), FMSPC + pair("0401", writer._tlv(4, b""))), "does not belong here"),
         (rewritten(TYPE.hex(), pair("05", writer._tlv(0x0A, b"\3"))), "unknown value 3"),
-        (rewritten(TYPE.hex(), pair("05", writer._tlv(0x0A, b"\1") + b"\5\0")), "left over"),
+        (rewritten(TYPE.hex(), pair("05", writer._tlv(0x0A, b"\1") + b"\5\0")), "not pairs"),
+        (rewritten(TYPE.hex(), pair("05", writer._tlv(4, b"\1"))), "tag 0x04 where 0x0a"),
         (encode_pck_extension(PlatformTcb(pce_svn=0x10000)), "pcesvn: 65536"),
         (
             EXTENSION.replace(bytes.fromhex("0410" + "05" * 16), bytes.fromhex("0410" + "06" * 16)),
@@ -244,11 +249,12 @@ def test_reads_the_serial_numbers_of_a_revocation_list():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (CRL + b"\0", "left over"),
+        (CRL + b"\5\0", "tag 0x30 0x05"),
         (bytes(131_073), "at most 131072"),
         (crl_of(AUTHORITY), "authority key identifier missing"),
         (crl_of(x509.CRLNumber(1)), "authority key identifier missing"),
         (replaced(CRL, "020101300a06", "020100300a06"), "not version 2"),
+        (replaced(CRL, "020101300a06", "040101300a06"), "not the parts"),
         (replaced(CRL, "0603551d23", "0603551d14"), "stands twice"),
     ],
 )

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from sealroom.core.attestation import collateral, pck, quote, quote_checks, tcb
+from sealroom.core.attestation.certificates import parse_certificate
 from sealroom.core.attestation.reports import SgxReport
-from sealroom.core.attestation.roots import Provenance
+from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY, Provenance, is_published_root
+from sealroom.core.attestation.signatures import verify_der_signature
 from sealroom.core.errors import CollateralError, MalformedError, VerificationError
 from sealroom.core.wire.bundle import RawCollateral
 
@@ -33,6 +35,20 @@ NEGATIVE = {
     if entry["kind"] == "negative-quote"
 }
 TRIPLES = [(entry, expected) for entry in ENTRIES for expected in entry.get("expected", ())]
+
+
+@pytest.mark.parametrize("name", ["intel_sgx_root_ca", "intel_sgx_root_ca_old_2033"])
+def test_the_roots_that_are_known_by_digest_signed_themselves(name):
+    root = parse_certificate((FOLDER / "roots" / f"{name}.der").read_bytes())
+    assert is_published_root(root.raw)
+    assert root.public_key == INTEL_SGX_ROOT_KEY
+    verify_der_signature(root.public_key, message=root.tbs, signature=root.signature, name=name)
+
+
+def test_a_root_with_one_bit_changed_is_not_known_by_digest():
+    raw = bytearray((FOLDER / "roots" / "intel_sgx_root_ca.der").read_bytes())
+    raw[-1] ^= 1
+    assert not is_published_root(bytes(raw))
 
 
 @functools.cache

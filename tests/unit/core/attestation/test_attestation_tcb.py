@@ -338,7 +338,7 @@ def with_level(**values) -> dict:
         (with_level(tcb={"pcesvn": 1, "sgxtcbcomponents": [{"svn": 256}] * 16}), "svn"),
         (with_level(tcb={"pcesvn": 1, "sgxtcbcomponents": [{}] * 16}), "svn: missing"),
         (with_level(advisoryIDs="INTEL-SA-1"), "advisoryIDs: expected an array"),
-        (with_level(advisoryIDs=[1]), "advisoryIDs: expected a string"),
+        (with_level(advisoryIDs=[1]), "advisoryIDs: expected texts"),
         ({"id": "TDX"}, "tdxtcbcomponents: missing"),
         ({"id": "TDX", "tcbLevels": []}, "tdxModule: missing"),
     ],
