@@ -35,6 +35,7 @@ EVIDENCE = (
     "contract",
     "genuine",
     "lone_quote",
+    "maa",
     "measured",
     "platform",
     "policy",
@@ -46,6 +47,8 @@ ATTESTATION_TESTS = (
     "tests/vectors/test_attestation_vectors.py",
 )
 EVIDENCE_TESTS = ("tests/unit/core/evidence",)
+# Bindings of a TLS key, which enclaves make and verifiers check.
+SHARED = ("ra_tls",)
 # Where a file's own tests are: most checks are missed there, and the rest need not run.
 OWN_TESTS = {
     "cbor": "test_tagged_evidence.py",
@@ -53,6 +56,7 @@ OWN_TESTS = {
     "public_keys": "test_ratls_certificates.py",
     "ratls": "test_ratls_certificates.py",
     "maa": "test_maa_tokens.py",
+    "ra_tls": "test_ratls_certificates.py",
     "maa_keys": "test_maa_tokens.py",
     "web_token": "test_maa_tokens.py",
     "der": "test_attestation_der.py",
@@ -77,6 +81,7 @@ OWN_TESTS = {
     "genuine": "test_lone_quote.py",
     "lone_quote": "test_lone_quote.py",
     "platform": "test_lone_quote.py",
+    "evidence/maa": "test_maa_policy.py",
 }
 # What the quick tests do not miss is looked for in these, some of which take genuine quotes.
 WIDER_TESTS = (
@@ -120,7 +125,8 @@ class Check:
 def checked_files() -> list[Path]:
     attestation = sorted((SOURCE / ATTESTATION).glob("*.py"))
     evidence = [SOURCE / f"sealroom/core/evidence/{name}.py" for name in EVIDENCE]
-    return [file.relative_to(SOURCE) for file in (*attestation, *evidence)]
+    shared = [SOURCE / f"sealroom/core/wire/{name}.py" for name in SHARED]
+    return [file.relative_to(SOURCE) for file in (*attestation, *evidence, *shared)]
 
 
 def find_checks(file: Path) -> list[Check]:
@@ -172,8 +178,9 @@ def missed_by(check: Check) -> str:
         lines = (copy / check.file).read_text().splitlines()
         lines[check.first_line - 1 : check.last_line] = [" " * check.indent + "pass"]
         (copy / check.file).write_text("\n".join(lines) + "\n")
-        zone = ATTESTATION_TESTS if "attestation" in check.file.parts else EVIDENCE_TESTS
-        own = f"{zone[0]}/{OWN_TESTS.get(check.file.stem, 'test_attestation_certificates.py')}"
+        zone = EVIDENCE_TESTS if "evidence" in check.file.parts else ATTESTATION_TESTS
+        known = OWN_TESTS.get(f"{check.file.parent.name}/{check.file.stem}") or OWN_TESTS.get(check.file.stem)
+        own = f"{zone[0]}/{known or 'test_attestation_certificates.py'}"
         stages = ([own], [*zone, f"--ignore={GENUINE}"], WIDER_TESTS)
         failures = (_first_failure(copy, stage) for stage in stages)
         return next((test for test in failures if test is not None), NOT_MISSED)

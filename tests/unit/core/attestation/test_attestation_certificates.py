@@ -142,6 +142,7 @@ def replaced(raw: bytes, old: str, new: str) -> bytes:
         ("034200" + "04", "034200" + "05", "not an uncompressed point"),
         ("0603551d0e0416", "0603551d0e0516", "not an identifier, perhaps a flag"),
         ("0603551d0f0101ff", "0603551d0f0201ff", "not an identifier, perhaps a flag"),
+        ("301e170d", "301e0c0d", "where a time is expected"),
         ("300c0603551d13", "310c0603551d13", "extension: tag 0x31"),
     ],
 )
@@ -149,6 +150,41 @@ def test_refuses_a_certificate_with_one_byte_changed(old, new, message):
     raw = LEAF.replace(bytes.fromhex("030206c0"), bytes.fromhex("03020780"))
     with pytest.raises(MalformedError, match=message):
         parse_certificate(replaced(raw, old, new))
+
+
+def spliced(raw: bytes, old: bytes, new: bytes) -> bytes:
+    """A certificate with bytes of another length inside: the two lengths around them are made right."""
+    assert raw.count(old) == 1
+    growth = len(new) - len(old)
+    made = bytearray(raw.replace(old, new))
+    for place in (2, 6):
+        made[place : place + 2] = (int.from_bytes(made[place : place + 2], "big") + growth).to_bytes(2, "big")
+    return bytes(made)
+
+
+def test_refuses_a_validity_of_three_times():
+    start = LEAF.index(bytes.fromhex("301e170d"))
+    validity = LEAF[start : start + 32]
+    more = b"\x30" + bytes([validity[1] + 15]) + validity[2:] + validity[17:]
+    with pytest.raises(MalformedError, match="validity: 3 times, expected 2"):
+        parse_certificate(spliced(LEAF, validity, more))
+
+
+@pytest.mark.parametrize(
+    ("place", "tag", "message"), [(0, 0x30, "name part: tag 0x30"), (4, 0x04, "name attribute: not an identif")]
+)
+def test_refuses_a_name_of_another_structure(place, tag, message):
+    name = LEAF.index(b"SIMULATION SGX PCK Certificate") - 11
+    raw = bytearray(LEAF)
+    raw[name + place] = tag
+    with pytest.raises(MalformedError, match=message):
+        parse_certificate(bytes(raw))
+
+
+def test_refuses_basic_constraints_with_a_third_part():
+    raw = CA.public_bytes(serialization.Encoding.DER)
+    with pytest.raises(MalformedError, match="neither a flag nor a path length"):
+        parse_certificate(replaced(raw, "30060101ff0201", "30060101ff0401"))
 
 
 def test_refuses_serial_number_zero():

@@ -128,6 +128,7 @@ def test_reads_blocks_that_share_a_line_and_a_missing_last_line_feed():
         (block(DER) + b"x", "outside a certificate block"),
         (block(DER).replace(b"\n", b"\r\n"), "outside a certificate block"),
         (block(DER)[:-30], "block without its end"),
+        (block(DER).replace(b"\n-----END", b"-----END"), "not on a line of its own"),
         (b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", "neither 64 nor 76"),
         (block(DER, width=60), "neither 64 nor 76"),
         (block(DER)[:60] + b"\n" + block(DER)[60:], "neither 64 nor 76"),
