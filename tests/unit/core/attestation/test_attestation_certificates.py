@@ -171,7 +171,7 @@ def test_refuses_a_validity_of_three_times():
 
 
 @pytest.mark.parametrize(
-    ("place", "tag", "message"), [(0, 0x30, "name part: tag 0x30"), (4, 0x04, "name attribute: not an identif")]
+    ("place", "tag", "message"), [(0, 0x30, "name part: tag 0x30"), (4, 0x04, "name attribute: not an")]
 )
 def test_refuses_a_name_of_another_structure(place, tag, message):
     name = LEAF.index(b"SIMULATION SGX PCK Certificate") - 11
