@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, TypeAlias
 
 import click
 
 from sealroom.core.wire.foreign_text import visible
 
 Progress = Callable[[str, int, int], None]
+Unit: TypeAlias = Literal["bytes", "files"]
 Document = Mapping[str, object]
 
 # Cells up to these widths stay whole on a narrow terminal: a UUID in front, else a role or a time.
@@ -86,17 +87,25 @@ class Console:
             click.echo(hint, err=True)
 
     @contextmanager
-    def transfers(self) -> Iterator[Progress]:
-        """Show a bar on standard error for each thing that moves."""
+    def transfers(self, *, unit: Unit = "bytes") -> Iterator[Progress]:
+        """Show a bar on standard error for each thing that moves, counted in bytes or in files."""
         if self.as_json or not sys.stderr.isatty():
             yield lambda label, done, total: None
             return
         from rich.console import Console as RichConsole
         from rich.markup import escape
-        from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            TaskID,
+            TextColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as Bars
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
         with Bars(*columns, console=RichConsole(stderr=True), transient=True) as bars:
             tasks: dict[str, TaskID] = {}
 

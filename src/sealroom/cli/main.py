@@ -33,11 +33,14 @@ COMMANDS = {
     "key": "Deliver your keys to a verified enclave, or refuse it.",
     "keygen": "Make your identity key.",
     "logs": "Open what the program printed.",
+    "manifest": "Expand, check and compare the manifests of enclaves.",
     "measure": "Compute MRENCLAVE from a manifest and a PAL.",
     "receipt": "Fetch and verify the receipt of a run.",
     "register": "Accept an invitation and register your public key.",
     "results": "Download and decrypt results.",
     "server": "Run the platform server.",
+    "sign": "Sign an enclave: write its SIGSTRUCT.",
+    "sigstruct": "Read the signatures of enclaves, and make a key for them.",
     "status": "Show where a computation stands, and what comes next.",
 }
 

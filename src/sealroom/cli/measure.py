@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from sealroom.cli.console import read_file
+from sealroom.cli.manifest_files import MAX_PAL_BYTES, read_manifest
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
 from sealroom.core.measurement.mrenclave import Measurement, measure
-
-MAX_MANIFEST_BYTES = 256 << 20
-MAX_PAL_BYTES = 64 << 20
 
 
 @click.command("measure")
@@ -23,9 +22,9 @@ def command(invocation: Invocation, manifest: Path, pal: Path) -> None:
 
     It is a function of exactly these two files. --json adds the memory regions.
     """
-    measurement = measure(
-        read_file(manifest, max_bytes=MAX_MANIFEST_BYTES), read_file(pal, max_bytes=MAX_PAL_BYTES)
-    )
+    raw, library = read_manifest(manifest), read_file(pal, max_bytes=MAX_PAL_BYTES)
+    with invocation.console.transfers() as progress:
+        measurement = measure(raw, library, progress=partial(progress, "measuring"))
     invocation.console.result(_document(measurement), lambda: click.echo(measurement.mrenclave.hex()))
 
 

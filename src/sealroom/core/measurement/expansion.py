@@ -73,7 +73,7 @@ def expand_manifest(
     expanded = with_defaults(manifest)
     loader, sgx = _table(expanded, "loader"), _table(expanded, "sgx")
     entry = _table(loader, "entrypoint", name="loader.entrypoint")
-    if "uri" not in entry:
+    if not names_library_os(expanded):
         if libos_uri is None:
             raise MalformedError("loader.entrypoint: the manifest names no library OS, and none was given")
         entry = {"uri": libos_uri, **entry}
@@ -91,6 +91,13 @@ def expand_manifest(
         "loader": {**loader, "entrypoint": entry},
         "sgx": {**sgx, "trusted_files": rows},
     }
+
+
+def names_library_os(manifest: Mapping[str, object]) -> bool:
+    """Say whether a manifest says itself which library OS it starts, so that no default is needed."""
+    loader = manifest.get("loader")
+    entry = loader.get("entrypoint") if isinstance(loader, Mapping) else None
+    return isinstance(entry, Mapping) and "uri" in entry
 
 
 def with_defaults(manifest: Mapping[str, object]) -> dict[str, TomlValue]:

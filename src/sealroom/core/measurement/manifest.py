@@ -61,10 +61,11 @@ def enclave_settings(manifest: Mapping[str, object]) -> EnclaveSettings:
         raise MalformedError(f"sgx.max_threads: expected a number from 1 to {MAX_THREADS}")
     if not isinstance(edmm, bool):
         raise MalformedError("sgx.edmm_enable: expected true or false")
-    return EnclaveSettings(enclave_size=_parse_size(size), max_threads=threads, edmm_enable=edmm)
+    return EnclaveSettings(enclave_size=parse_size(size), max_threads=threads, edmm_enable=edmm)
 
 
-def _parse_size(value: object) -> int:
+def parse_size(value: object) -> int:
+    """Return the bytes of `sgx.enclave_size`; raises `MalformedError` for one that Gramine refuses."""
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise MalformedError("sgx.enclave_size: expected a string such as 256M or 16G")

@@ -7,9 +7,10 @@ Spec: docs/spec/manifest.md, "The hash".
 """
 
 import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from sealroom.core.measurement.elf import PAGE_SIZE, parse_elf
 from sealroom.core.measurement.layout import Region, lay_out
@@ -29,6 +30,10 @@ _BLOCK_SHIFT = 24
 _BLOCK_PAGES = (1 << _BLOCK_SHIFT) // PAGE_SIZE
 
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many bytes of the enclave of how many are measured."""
+
+
 class _Hash(Protocol):
     def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
 
@@ -41,7 +46,7 @@ class Measurement:
     regions: tuple[Region, ...]
 
 
-def measure(manifest: bytes, pal: bytes) -> Measurement:
+def measure(manifest: bytes, pal: bytes, *, progress: Progress = lambda _done, _total: None) -> Measurement:
     """Return the MRENCLAVE of the enclave that `manifest` (as signed) and `pal` make.
 
     Raises `MalformedError` where either is not what its format says, or no such enclave could start.
@@ -50,11 +55,15 @@ def measure(manifest: bytes, pal: bytes) -> Measurement:
     regions = lay_out(manifest=manifest, settings=settings, pal=parse_elf(pal))
     digest = sha256(_ECREATE.pack(b"ECREATE", _SSA_FRAME_PAGES, settings.enclave_size))
     page = _PageRecord()
+    done, total = 0, sum(region.size for region in regions)
     for region in regions:
         if region.measured:
             page.hash_region(digest, region)
         else:
-            _hash_added(digest, region)
+            for size in _hash_added(digest, region):
+                progress(done + size, total)
+        done += region.size
+    progress(total, total)
     return Measurement(mrenclave=digest.digest(), regions=regions)
 
 
@@ -93,8 +102,11 @@ class _PageRecord:
         self._filled = bool(content)
 
 
-def _hash_added(digest: _Hash, region: Region) -> None:
-    """Hash the EADD records of pages whose contents are not measured: 64 bytes for 4 KiB of enclave."""
+def _hash_added(digest: _Hash, region: Region) -> Iterator[int]:
+    """Hash the EADD records of pages whose contents are not measured: 64 bytes for 4 KiB of enclave.
+
+    Yields how much of the region is done after each block.
+    """
     records = bytearray()
     for page in range(_BLOCK_PAGES):
         records += _EADD.pack(b"EADD", page * PAGE_SIZE, region.flags)
@@ -109,3 +121,4 @@ def _hash_added(digest: _Hash, region: Region) -> None:
         count = (block_end - address) // PAGE_SIZE
         digest.update(view[first * _RECORD_SIZE : (first + count) * _RECORD_SIZE])
         address = block_end
+        yield address - region.address

@@ -1,0 +1,17 @@
+"""`sealroom manifest`: what an enclave is started from, expanded, checked and compared."""
+
+from __future__ import annotations
+
+import click
+
+from sealroom.cli import manifest_check, manifest_diff, manifest_expand
+
+
+@click.group("manifest")
+def command() -> None:
+    """Expand, check and compare the manifests of enclaves."""
+
+
+command.add_command(manifest_check.command)
+command.add_command(manifest_diff.command)
+command.add_command(manifest_expand.command)
