@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sealroom.cli import manifest_check, manifest_diff, manifest_expand
+from sealroom.cli import manifest_check, manifest_diff, manifest_expand, manifest_explain
 
 
 @click.group("manifest")
@@ -15,3 +15,4 @@ def command() -> None:
 command.add_command(manifest_check.command)
 command.add_command(manifest_diff.command)
 command.add_command(manifest_expand.command)
+command.add_command(manifest_explain.command)

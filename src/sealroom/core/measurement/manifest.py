@@ -126,7 +126,7 @@ def _literal(value: TomlValue, depth: int = 0) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return _string(value)
+        return quoted(value)
     if isinstance(value, Mapping):
         return _inline_table(value)
     if not value:
@@ -142,8 +142,9 @@ def _inline_table(row: Mapping[str, TomlValue]) -> str:
 
 
 def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _string(key)
+    return key if _BARE_KEY.fullmatch(key) else quoted(key)
 
 
-def _string(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return `text` as a string of TOML."""
     return '"' + _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or f"\\u{ord(m[0]):04x}", text) + '"'

@@ -1,0 +1,65 @@
+"""`sealroom manifest explain`: which files were refused, and the lines that the manifest lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sealroom.adapters.host_tree import HostTree
+from sealroom.cli.console import read_file
+from sealroom.cli.exit_codes import ExitCode
+from sealroom.cli.manifest_files import BASE, BASE_HELP, read_manifest
+from sealroom.cli.options import INPUT_FILE, Invocation, command_options
+from sealroom.core.measurement.expansion import EntryKind
+from sealroom.core.measurement.manifest import parse_manifest
+from sealroom.core.measurement.refused_files import RefusedFile, Remedy, parse_refused_files, remedy_for
+
+MAX_LOG_BYTES = 16 << 20
+
+
+@click.command("explain")
+@click.argument("log", type=INPUT_FILE)
+@click.option("--manifest", type=INPUT_FILE, required=True, help="The manifest of that run.")
+@click.option("--base", type=BASE, default=Path(), help=BASE_HELP)
+@command_options
+def command(invocation: Invocation, log: Path, manifest: Path, base: Path) -> int:
+    """Explain the refused files in LOG: Gramine's log and what the program printed.
+
+    For each file: its path inside, the module that needed it, and the line to add. Exits 1 for any.
+    Gramine names refused files from loader.log_level = "warning" on.
+    """
+    document = parse_manifest(read_manifest(manifest))
+    tree = HostTree(base)
+    text = read_file(log, max_bytes=MAX_LOG_BYTES).decode(errors="replace")
+    found = [
+        (file, remedy_for(file, document, is_file=lambda path: tree.kind(path) is EntryKind.FILE))
+        for file in parse_refused_files(text)
+    ]
+    rows = [_row(file, remedy) for file, remedy in found]
+    invocation.console.result({"refused": rows}, lambda: _print(invocation, found))
+    return ExitCode.REFUSED if found else ExitCode.DONE
+
+
+def _row(file: RefusedFile, remedy: Remedy) -> dict[str, object]:
+    return {
+        "file": file.name,
+        "refusal": file.refusal.value,
+        "needed_by": file.needed_by,
+        "do": remedy.sentence,
+        "key": remedy.key,
+        "line": remedy.line,
+    }
+
+
+def _print(invocation: Invocation, found: list[tuple[RefusedFile, Remedy]]) -> None:
+    console = invocation.console
+    if not found:
+        console.say("no file was refused")
+    for file, remedy in found:
+        console.say(f"{console.foreign(file.name)}  ({file.refusal.value})")
+        if file.needed_by is not None:
+            console.say(f"  needed by  {console.foreign(file.needed_by)}")
+        console.say(f"  do         {remedy.sentence}")
+        if remedy.line is not None:
+            console.say(f"  add        {remedy.key}: {console.foreign(remedy.line)}")
