@@ -12,6 +12,11 @@ from typing import Any, Self
 
 from nacl._sodium import ffi, lib
 
+# Everything secret starts here. PyNaCl does this in its `bindings` alone, and without it libsodium stays with
+# its portable code: half the speed.
+if lib.sodium_init() < 0:
+    raise RuntimeError("libsodium: could not be initialised")
+
 
 class SecretBuffer:
     """A fixed number of secret octets in one buffer that this object alone owns.
