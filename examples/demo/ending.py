@@ -116,7 +116,7 @@ def _commands(scene: Scene, folder: Path) -> list[list[str]]:
     return [
         [sealroom, "evidence", "verify", evidence, *accept],
         [sealroom, "args", "show", shown(folder / "arguments")],
-        [sealroom, "receipt", "verify", shown(folder / "receipt.json"), "--evidence", evidence, *accept],
+        [sealroom, "receipt", "verify", shown(folder / "receipt.json"), "--bundle", evidence, *accept],
     ]
 
 

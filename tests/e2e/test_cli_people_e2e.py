@@ -214,14 +214,14 @@ def look_back(room: Room) -> None:
     assert shown.exit_code == 0
     assert ana.run("args", "show", arguments, "--json").document["computation"] == uuid
     assert ana.run("receipt", "fetch", uuid, "--save", receipt).exit_code == 0
-    for target in ((uuid,), (receipt, "--evidence", bundle)):
+    for target in ((uuid,), (receipt, "--bundle", bundle)):
         judged = ana.run("receipt", "verify", *target, *_ACCEPT, "--json")
         assert (judged.exit_code, judged.document["of"]) == (0, "receipt"), judged.out
         # Evidence that is not accepted is the verdict, and says that it is.
         strict = ana.run("receipt", "verify", *target, "--policy", "strict", "--json")
         assert (strict.exit_code, strict.document["of"]) == (1, "evidence")
         assert strict.document["passed_but_simulated"] is False
-    said = ana.run("receipt", "verify", receipt, "--evidence", bundle, "--policy", "strict").out
+    said = ana.run("receipt", "verify", receipt, "--bundle", bundle, "--policy", "strict").out
     assert "SIMULATED, AND REFUSED" in said
     assert "This is the verdict of the evidence." in said
     assert ana.run("results", "get", uuid).exit_code == 1

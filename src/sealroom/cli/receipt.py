@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -12,32 +13,33 @@ from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli.console import read_file
 from sealroom.cli.evidence import POLICY_HELP, Evidence, open_evidence
-from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.moments import MomentType
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, TargetType, UuidType, command_options
+from sealroom.cli.receipt_contents import Contents, contents_document, print_contents
 from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
+from sealroom.client.archives import Archive, read_archive
+from sealroom.client.invitations import read_terms
 from sealroom.client.member import Member
-from sealroom.client.store import ComputationFolder
-from sealroom.client.verification import ROOTS, expectations
-from sealroom.core.errors import VerificationError
+from sealroom.client.verification import ROOTS
+from sealroom.core.evidence.archive import ArchivedRun, appraise_archive
+from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.policy import Policy
-from sealroom.core.evidence.receipt import appraise_receipt
-from sealroom.core.evidence.verdict import RefusedEvidenceError, UnusableCollateralError, Verdict
-from sealroom.core.evidence.verify import insecure_verify_simulated_evidence, verify_evidence
 from sealroom.core.wire.bundle import EvidenceBundle
-from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES
+
+EPOCH_HELP = "The launch; the current one unless told."
+RECEIPT_FILE, EVIDENCE_FILE = "receipt.json", "evidence.json"
 
 
 @click.group("receipt")
 def command() -> None:
-    """Fetch and verify the receipt of a run."""
+    """Fetch, show, hand on and verify what an enclave signed about its run."""
 
 
 @command.command("fetch")
 @click.argument("computation", type=UuidType())
-@click.option("--epoch", type=click.IntRange(min=1), help="The launch; the current one unless told.")
+@click.option("--epoch", type=click.IntRange(min=1), help=EPOCH_HELP)
 @click.option("--save", type=OUTPUT_FILE, required=True, help="Write the receipt to this file.")
 @command_options
 def fetch(invocation: Invocation, computation: UUID, epoch: int | None, save: Path) -> None:
@@ -49,11 +51,94 @@ def fetch(invocation: Invocation, computation: UUID, epoch: int | None, save: Pa
     invocation.console.result(document, lambda: click.echo(f"receipt written to {save}"))
 
 
+@command.command("show")
+@click.argument("computation", type=UuidType())
+@click.option("--epoch", type=click.IntRange(min=1), help=EPOCH_HELP)
+@command_options
+def show(invocation: Invocation, computation: UUID, epoch: int | None) -> None:
+    """Show what was signed about COMPUTATION by the enclave that you delivered to.
+
+    The keys are those that you verified when you delivered. For files, or for somebody who delivered nothing,
+    `receipt verify` shows the same after its verdict.
+    """
+    with open_client(invocation, computation) as client:
+        record = Member(client, computation).receipt(epoch=epoch)
+    contents = Contents(opening=record.opening, closing=record.closing, refusal=record.refusal)
+
+    def render() -> None:
+        print_contents(contents, invocation.console)
+        invocation.console.next_step(f"sealroom receipt verify {computation} --policy POLICY")
+
+    document = {"mrenclave": record.enclave.mrenclave.hex(), "receipt": contents_document(contents)}
+    invocation.console.result(document, render)
+
+
+@command.command("export")
+@click.argument("computation", type=UuidType())
+@click.option("--epoch", type=click.IntRange(min=1), help=EPOCH_HELP)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder to write into, made where it is missing.",
+)
+@command_options
+def export(invocation: Invocation, computation: UUID, epoch: int | None, to: Path) -> None:
+    """Write the receipt of COMPUTATION and its enclave's evidence to files that anybody can check.
+
+    Whoever gets the two needs no account, no home and no network: `sealroom receipt verify`. Neither holds a
+    secret. Names, addresses and sizes stand in them, as in the contract.
+    """
+    with open_client(invocation, computation) as client:
+        archive = read_archive(client, computation, epoch=epoch)
+    to.mkdir(parents=True, exist_ok=True)
+    receipt, evidence = to / RECEIPT_FILE, to / EVIDENCE_FILE
+    receipt.write_bytes(archive.receipt)
+    evidence.write_bytes(archive.bundle)
+    following = f"sealroom receipt verify {receipt} --bundle {evidence} --policy POLICY"
+
+    def render() -> None:
+        click.echo(f"receipt written to {receipt}, its enclave's evidence to {evidence}")
+        invocation.console.next_step(following)
+
+    invocation.console.result({"receipt": str(receipt), "evidence": str(evidence), "next": following}, render)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is to be judged, and how."""
+
+    receipt: bytes
+    evidence: Evidence
+    policy: Policy
+    now: datetime
+
+    def answer(self) -> ArchivedRun:
+        return appraise_archive(
+            self.receipt,
+            self.evidence.raw,
+            policy=self.policy,
+            expected=self.evidence.expected,
+            release=load_release(),
+            roots=ROOTS,
+            now=self.now,
+        )
+
+
 @command.command("verify")
 @click.argument("target", type=TargetType())
-@click.option("--evidence", type=INPUT_FILE, help="The enclave's bundle, where TARGET is a file.")
+@click.option("--bundle", type=INPUT_FILE, help="The evidence of its enclave, where TARGET is a file.")
+@click.option(
+    "--invitation",
+    help="The owner's invitation (a file, or its line), to compare people and terms with; where TARGET is a "
+    "file. Default: what this home knows, if it joined.",
+)
 @click.option("--policy", required=True, help=POLICY_HELP)
-@click.option("--at", type=MomentType(), help="Judge the evidence as of this time, ISO 8601.")
+@click.option(
+    "--at",
+    type=MomentType(),
+    help="Judge as of this time, ISO 8601, by the documents in the bundle: for a receipt of long ago.",
+)
 @click.option("--epoch", type=click.IntRange(min=1), help="The launch, where TARGET is a UUID.")
 @click.option(
     "--insecure-accept-simulated",
@@ -64,78 +149,71 @@ def fetch(invocation: Invocation, computation: UUID, epoch: int | None, save: Pa
 def verify(
     invocation: Invocation,
     target: UUID | Path,
-    evidence: Path | None,
+    bundle: Path | None,
+    invitation: str | None,
     policy: str,
     at: datetime | None,
     epoch: int | None,
     insecure_accept_simulated: bool,
 ) -> int:
-    """Verify TARGET: a computation's UUID, or a receipt in a file with --evidence, off line.
+    """Verify TARGET: a receipt in a file with --bundle, off line and without a home, or a computation's UUID.
 
-    From the evidence to the enclave's keys, from the arguments to the agreement, then each participant's
-    statement and signature, the inputs, and the closing. This home must have joined the computation.
+    First the evidence, by every check that there is before a delivery: it proves the enclave's keys. Then the
+    receipt: the contract, each participant's statement and signature, the inputs, and the closing. Without an
+    invitation nobody can compare who the people are, and the verdict says so. Exit codes: 0 accepted,
+    1 refused or simulated, 2 malformed, 3 collateral stale or missing.
     """
     chosen, now = load_policy(policy), at or datetime.now(UTC)
-    raw, found = _read(invocation, target, evidence, epoch)
-    enclave = _enclave(found, chosen, now, accept_simulated=insecure_accept_simulated)
-    if isinstance(enclave, Verdict):
-        return _show_refused_evidence(invocation, enclave)
-    verdict = appraise_receipt(raw, enclave=enclave)
-    invocation.console.result(
-        verdict_document(verdict, of="receipt"), lambda: print_verdict(verdict, invocation.console)
-    )
-    return verdict_exit_code(verdict, accept_simulated=insecure_accept_simulated)
-
-
-def _show_refused_evidence(invocation: Invocation, verdict: Verdict) -> int:
-    """Show why the evidence is not accepted: its keys are what a receipt is checked with."""
+    receipt, evidence = _read(invocation, target, bundle, invitation, epoch)
+    found = _Question(receipt=receipt, evidence=evidence, policy=chosen, now=now).answer()
+    verdict = found.verdict
+    contents = Contents(opening=found.opening, closing=found.closing, refusal=found.refusal)
 
     def render() -> None:
         print_verdict(verdict, invocation.console)
-        click.echo("This is the verdict of the evidence. Without it nothing can be said of the receipt.")
-        if verdict.passed_but_simulated:
+        if verdict.accepted or verdict.passed_but_simulated:
+            print_contents(contents, invocation.console)
+        if found.anchor is None:
+            click.echo("The evidence is not accepted. Without it nothing can be said of the receipt.")
+        if verdict.passed_but_simulated and not insecure_accept_simulated:
             invocation.console.next_step("--insecure-accept-simulated, if a simulation is what you want")
 
-    invocation.console.result(verdict_document(verdict, of="evidence"), render)
-    # Also where the evidence would pass as simulated: the receipt was not looked at.
-    return verdict_exit_code(verdict, accept_simulated=False)
+    document = verdict_document(verdict, of="receipt") | {"receipt": contents_document(contents)}
+    invocation.console.result(document, render)
+    return verdict_exit_code(verdict, accept_simulated=insecure_accept_simulated)
 
 
 def _read(
-    invocation: Invocation, target: UUID | Path, evidence: Path | None, epoch: int | None
+    invocation: Invocation,
+    target: UUID | Path,
+    bundle: Path | None,
+    invitation: str | None,
+    epoch: int | None,
 ) -> tuple[bytes, Evidence]:
-    if isinstance(target, Path):
-        if evidence is None:
-            raise click.UsageError("a receipt in a file needs --evidence, the bundle of its enclave")
-        with open_evidence(invocation, evidence) as found:
-            EvidenceBundle.from_bytes(found.raw)
-            return read_file(target, max_bytes=MAX_RECEIPT_BYTES), found
-    with open_client(invocation, target) as client:
-        record = Member(client, target).receipt(epoch=epoch)
-        folder = ComputationFolder(client.home, target)
-        bundle = folder.evidence(record.enclave.mrenclave)
-        if bundle is None:
-            raise VerificationError("receipt: this home holds no evidence of the enclave that signed it")
-        return record.raw, Evidence(raw=bundle, expected=expectations(client, folder))
+    if isinstance(target, UUID):
+        if bundle is not None or invitation is not None:
+            raise click.UsageError("--bundle and --invitation are for a receipt in a file")
+        with open_client(invocation, target) as client:
+            archive: Archive = read_archive(client, target, epoch=epoch)
+        return archive.receipt, Evidence(raw=archive.bundle, expected=archive.expected)
+    if bundle is None:
+        raise click.UsageError("a receipt in a file needs --bundle, the evidence of its enclave")
+    if epoch is not None:
+        raise click.UsageError("--epoch is for a computation's UUID")
+    receipt = read_file(target, max_bytes=MAX_RECEIPT_BYTES)
+    with open_evidence(invocation, bundle) as found:
+        EvidenceBundle.from_bytes(found.raw)
+    expected = found.expected if invitation is None else _invited(invitation)
+    return receipt, Evidence(raw=found.raw, expected=expected)
 
 
-def _enclave(
-    evidence: Evidence, policy: Policy, now: datetime, *, accept_simulated: bool
-) -> VerifiedEnclave | SimulatedEnclave | Verdict:
-    if evidence.expected is None:
-        raise CommandError(
-            "receipt: this home never joined the computation, so it does not know whom to expect in it",
-            code="not_joined",
-        )
-    verify_as = insecure_verify_simulated_evidence if accept_simulated else verify_evidence
-    try:
-        return verify_as(
-            evidence.raw,
-            policy=policy,
-            expected=evidence.expected,
-            release=load_release(),
-            roots=ROOTS,
-            now=now,
-        )
-    except (RefusedEvidenceError, UnusableCollateralError) as refused:
-        return refused.verdict
+def _invited(invitation: str) -> Expectations:
+    """Return what an onlooker with the invitation expects: the terms, and no person in particular."""
+    terms = read_terms(invitation)
+    return Expectations(
+        computation=terms.computation,
+        terms_prefix=terms.terms_prefix,
+        own_roles=(),
+        contacts={},
+        code_digest=None,
+    )

@@ -13,6 +13,7 @@ from sealroom.core.errors import MalformedError
 from sealroom.core.sealing.invitation import (
     MAX_FILE_SIZE,
     SCHEME,
+    Invitation,
     parse_invitation,
     parse_invitation_file,
 )
@@ -26,11 +27,20 @@ def read_invitation(text_or_path: str, *, server: ServerAddress | None = None) -
     """
     if text_or_path.startswith(f"{SCHEME}:"):
         return _from_line(text_or_path.strip(), server)
+    return parse_invitation_text(_read_file(text_or_path), server=server)
+
+
+def read_terms(text_or_path: str) -> Invitation:
+    """Read what an invitation pins, in either form, for somebody who asks no server; `MalformedError`."""
+    if text_or_path.startswith(f"{SCHEME}:"):
+        return parse_invitation(text_or_path.strip())
+    raw = _read_file(text_or_path)
+    if raw.count(b"\n") > 1:
+        return parse_invitation_file(raw).invitation
     try:
-        raw = read_bounded(Path(text_or_path), max_bytes=MAX_FILE_SIZE, what="invitation file")
-    except (FileNotFoundError, ValueError) as error:
-        raise MalformedError(f"invitation: neither a line {SCHEME}:... nor a file that is there") from error
-    return parse_invitation_text(raw, server=server)
+        return parse_invitation(raw.decode("ascii").removesuffix("\n"))
+    except UnicodeDecodeError as error:
+        raise MalformedError("invitation: not ASCII") from error
 
 
 def parse_invitation_text(raw: bytes, *, server: ServerAddress | None = None) -> JoinedComputation:
@@ -43,6 +53,13 @@ def parse_invitation_text(raw: bytes, *, server: ServerAddress | None = None) ->
     file = parse_invitation_file(raw)
     stated = ServerAddress(url=file.server, certificate_sha256=file.server_cert_sha256)
     return JoinedComputation(invitation=file.invitation, server=server or stated)
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        return read_bounded(Path(path), max_bytes=MAX_FILE_SIZE, what="invitation file")
+    except (FileNotFoundError, ValueError) as error:
+        raise MalformedError(f"invitation: neither a line {SCHEME}:... nor a file that is there") from error
 
 
 def _from_line(line: str, server: ServerAddress | None) -> JoinedComputation:

@@ -45,7 +45,7 @@ def fetch_record(
     Without `enclave` it must be of one that this participant delivered to. Raises `VerificationError` for a
     receipt that nobody known signed, `TransportError` (`no_receipt`) when there is none.
     """
-    receipt = Receipt.from_bytes(_fetch(client, folder, "receipt", epoch, max_bytes=MAX_RECEIPT_BYTES))
+    receipt = fetch_receipt(client, folder, epoch=epoch)
     known = _delivered_to(client, folder) if enclave is None else (KnownEnclave.from_enclave(enclave),)
     record = verify_record(receipt, known)
     archive(folder, record)
@@ -53,6 +53,11 @@ def fetch_record(
         client.deliveries.note_refusal(folder.computation, receipt.refusal)
     _note_people(client, record)
     return record
+
+
+def fetch_receipt(client: Client, folder: ComputationFolder, *, epoch: int | None = None) -> Receipt:
+    """Fetch a receipt as the server has it, not verified; raises `TransportError` when there is none."""
+    return Receipt.from_bytes(_fetch(client, folder, "receipt", epoch, max_bytes=MAX_RECEIPT_BYTES))
 
 
 def open_run_log(client: Client, folder: ComputationFolder, *, epoch: int | None = None) -> OpenedLog:
@@ -83,12 +88,11 @@ def collect_refusals(client: Client, folder: ComputationFolder) -> None:
         return
     for launch in client.computation(folder.computation).launches:
         try:
-            raw = _fetch(client, folder, "receipt", launch.epoch, max_bytes=MAX_RECEIPT_BYTES)
+            receipt = fetch_receipt(client, folder, epoch=launch.epoch)
         except TransportError as error:
             if error.code is None:
                 raise
             continue  # no receipt: nothing frees that enclave
-        receipt = Receipt.from_bytes(raw)
         if receipt.refusal is None:
             continue
         with suppress(VerificationError, MalformedError):

@@ -157,13 +157,13 @@ def appraise_signed(raw_receipt: bytes, anchor: ReceiptAnchor) -> AppraisedRecei
 
 
 def unreached_groups(raw_receipt: bytes) -> tuple[CheckGroup, ...]:
-    """Return the groups of a receipt whose enclave's evidence is not accepted: none of it is looked at.
+    """Return the groups of a receipt whose enclave's evidence is not accepted: the keys come from there.
 
     Raises `MalformedError` for no receipt.
     """
     record = _record_of(Receipt.from_bytes(raw_receipt))
     for name in record.names:
-        record.not_reached(name, "the enclave's evidence was not accepted, and its keys come from there")
+        record.not_reached(name, "the evidence is not accepted")
     return record.groups()
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import evidence_world as w
 from nacl.signing import SigningKey
@@ -45,11 +46,11 @@ class Archive:
 
     evidence: w.World
 
-    @property
+    @cached_property
     def bundle(self) -> bytes:
         return self.evidence.bundle.to_bytes()
 
-    @property
+    @cached_property
     def mrenclave(self) -> bytes:
         return measure(self.evidence.built_manifest, self.evidence.pal_bytes).mrenclave
 
@@ -79,7 +80,7 @@ class Archive:
             signature=KEYS[slot.role].sign(message).signature,
         )
 
-    @property
+    @cached_property
     def opening(self) -> Opening:
         arguments = self.evidence.arguments
         return Opening(
@@ -98,7 +99,7 @@ class Archive:
             packages=arguments.packages_digest,
         )
 
-    @property
+    @cached_property
     def closing(self) -> Closing:
         return Closing(
             agreement=self.evidence.arguments.agreement,
