@@ -7,7 +7,9 @@ bidirectional characters instead of obeying them.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,10 @@ Document = Mapping[str, object]
 # Cells up to these widths stay whole on a narrow terminal: a UUID in front, else a role or a time.
 _WHOLE_KEY = 36
 _WHOLE_WORD = 15
-_PIPED_WIDTH = 1000
+_PIPED_WIDTH = 10_000
+# Beside a label, however narrow the terminal is.
+_NARROWEST = 24
+LABEL_WIDTH = 14
 
 
 class Console:
@@ -50,6 +55,20 @@ class Console:
         if not self.as_json:
             click.secho("next: ", fg="cyan", nl=False)
             click.echo(text)
+
+    def row(self, label: str, text: str, *, indent: int = 2, width: int = LABEL_WIDTH) -> None:
+        """Print a label and what belongs to it, folded below itself where the terminal is narrow."""
+        click.echo(f"{' ' * indent}{label:<{width}} ", nl=False)
+        self.fold(text, hang=indent + width + 1)
+
+    def fold(self, text: str, *, hang: int) -> None:
+        """Print somebody's text at column `hang`, further lines below it; what is piped is not folded."""
+        room = self._columns() - hang
+        lines = textwrap.wrap(visible(text), max(room, _NARROWEST), break_on_hyphens=False) or [""]
+        click.echo(f"\n{' ' * hang}".join(lines))
+
+    def _columns(self) -> int:
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH
 
     def foreign(self, text: str) -> str:
         """Make `text` of somebody else safe to print."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 
+from sealroom.cli.capabilities import capabilities_document, print_capabilities
 from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.options import Invocation
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
@@ -16,15 +17,13 @@ from sealroom.client.delivery_journal import Consent
 from sealroom.client.member import KeyHolder, Member
 from sealroom.client.roles import key_holder
 from sealroom.client.session import Client
+from sealroom.core.evidence.capabilities import CapabilityReport
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.verdict import Verdict
 from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
-from sealroom.core.wire.foreign_text import visible
 from sealroom.core.wire.participants import Role
-
-_MOST_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +38,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """A verdict, and the enclave's answers by role; no answers where nothing was delivered."""
+    """A verdict with its report, and the enclave's answers by role; none where nothing was delivered."""
 
-    verdict: Verdict
+    report: CapabilityReport
     answers: dict[Role, DeliveryAnswer]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict."""
+        return self.report.verdict
 
     def exit_code(self, *, accept_simulated: bool) -> ExitCode:
         """Return what the shell is told."""
@@ -71,6 +75,7 @@ class Delivered:
 
         document: dict[str, object] = {
             "verdict": verdict_document(self.verdict, of="evidence"),
+            **capabilities_document(self.report),
             "deliveries": answers,
             "next": following,
         }
@@ -85,11 +90,12 @@ def verify_and_deliver(
     verdict = assessment.verdict
     if not invocation.console.as_json:
         print_verdict(verdict, invocation.console)
+        print_capabilities(assessment.report, invocation.console)
     if verdict_exit_code(verdict, accept_simulated=choice.accept_simulated) is not ExitCode.DONE:
-        return Delivered(verdict=verdict, answers={})
+        return Delivered(report=assessment.report, answers={})
     _say_whose_code(invocation, client, assessment.bundle, asked=not choice.yes)
     if not _agreed(invocation, choice, roles):
-        return Delivered(verdict=verdict, answers={})
+        return Delivered(report=assessment.report, answers={})
     answers = {}
     for role in roles:
         holder = key_holder(client, computation, role)
@@ -99,7 +105,7 @@ def verify_and_deliver(
             consent=choice.consent,
             insecure_accept_simulated=computation if choice.accept_simulated else None,
         )
-    return Delivered(verdict=verdict, answers=answers)
+    return Delivered(report=assessment.report, answers=answers)
 
 
 def _verified(holder: KeyHolder, choice: Choice, bundle: bytes) -> VerifiedEnclave | SimulatedEnclave:
@@ -115,12 +121,8 @@ def _say_whose_code(invocation: Invocation, client: Client, raw_bundle: bytes, *
     provider = arguments.in_role(Role.CODE_PROVIDER)[0]
     known = client.contacts.find(provider.email)
     how = "pinned by you" if known is not None and known.pinned else "not pinned by you"
-    lines = bundle.entry_point.count(b"\n") + (not bundle.entry_point.endswith(b"\n"))
     say = invocation.console.say
-    names = ", ".join(file.path for file in bundle.code_list.files[:_MOST_NAMES])
-    more = len(bundle.code_list.files) - _MOST_NAMES
-    say(f"the program: {visible(names)}{f' and {more} others' if more > 0 else ''}; run.py has {lines} lines")
-    say(f"signed by {provider.email}, key {provider.public_key.hex()} ({how})")
+    say(f"the program is signed by {provider.email}, key {provider.public_key.hex()} ({how})")
     when = "read it before you answer" if asked else "to read it"
     say(f"{when}: sealroom code show {arguments.computation}")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -14,8 +14,10 @@ import click
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli import evidence_from_cert, evidence_from_url
+from sealroom.cli.capabilities import capabilities_document, print_capabilities
 from sealroom.cli.console import read_file
 from sealroom.cli.evidence_fetch import fetch
+from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.lone_quotes import issuer, shows_lone_quotes, verifies_lone_quotes
 from sealroom.cli.moments import MomentType
 from sealroom.cli.options import OUTPUT_FILE, Invocation, TargetType, command_options
@@ -23,24 +25,25 @@ from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder, UnknownComputationError
-from sealroom.client.verification import ROOTS, expectations
+from sealroom.client.verification import ROOTS, expectations, own_inputs
 from sealroom.core.attestation.quote import parse_quote
 from sealroom.core.attestation.reports import SgxReport
 from sealroom.core.errors import MalformedError
+from sealroom.core.evidence.capabilities import CapabilityReport, appraise_capabilities
 from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.policy import Policy
-from sealroom.core.evidence.verdict import Verdict
-from sealroom.core.evidence.verify import appraise
 from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
+from sealroom.core.wire.input_list import InputList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A bundle, and what this home expects of the enclave; `None` where it was never invited."""
+    """A bundle, and what this home knows: its inputs, and what it expects, `None` if never invited."""
 
     raw: bytes
     expected: Expectations | None
+    own_inputs: Mapping[bytes, InputList] = field(default_factory=dict)
 
 
 POLICY_HELP = "What you accept: strict, up-to-date, insecure-any-status, or a TOML file. There is no default."
@@ -85,16 +88,19 @@ def verify(
     """
     chosen = load_policy(policy)
     with open_evidence(invocation, target) as evidence:
-        verdict = judge(evidence, chosen, at or datetime.now(UTC))
+        report = judge(evidence, chosen, at or datetime.now(UTC))
+    verdict = report.verdict
 
     def render() -> None:
         print_verdict(verdict, invocation.console)
+        print_capabilities(report, invocation.console)
         if verdict.accepted and isinstance(target, UUID):
             invocation.console.next_step(f"sealroom key deliver {target} --policy {policy}")
         elif verdict.passed_but_simulated and not insecure_accept_simulated:
             invocation.console.next_step("--insecure-accept-simulated, if a simulation is what you want")
 
-    invocation.console.result(verdict_document(verdict, of="evidence"), render)
+    document = verdict_document(verdict, of="evidence") | capabilities_document(report)
+    invocation.console.result(document, render)
     return verdict_exit_code(verdict, accept_simulated=insecure_accept_simulated)
 
 
@@ -115,7 +121,7 @@ def show(
     """Show what TARGET, a computation's UUID or a bundle in a file, says about itself, not verified."""
     with open_evidence(invocation, target) as evidence:
         bundle = EvidenceBundle.from_bytes(evidence.raw)
-        verdict = judge(evidence, load_policy("insecure-any-status"), at or datetime.now(UTC))
+        verdict = judge(evidence, load_policy("insecure-any-status"), at or datetime.now(UTC)).verdict
     if save is not None:
         save.write_bytes(evidence.raw)
     if save_arguments is not None:
@@ -127,41 +133,72 @@ def show(
     )
 
 
+@command.command("capabilities")
+@click.argument("target", type=TargetType())
+@click.option("--at", type=MomentType(), help="As of this time, ISO 8601.")
+@command_options
+def capabilities(invocation: Invocation, target: UUID | Path, at: datetime | None) -> int:
+    """Say in plain words what the program of TARGET, a computation's UUID or a bundle in a file, could do.
+
+    What it reads and whose, what may leave, how much and for whom, what it is made of, and its limits; from
+    what the enclave measured and nothing that the server says. This does not say whether the enclave is
+    genuine: `evidence verify` does. Exit codes: 0 where what would run is known, 1 where it is not.
+    """
+    with open_evidence(invocation, target) as evidence:
+        report = judge(evidence, load_policy("insecure-any-status"), at or datetime.now(UTC))
+
+    def render() -> None:
+        print_capabilities(report, invocation.console)
+        invocation.console.next_step(f"sealroom evidence verify {target} --policy POLICY")
+
+    invocation.console.result(capabilities_document(report), render)
+    return ExitCode.DONE if report.capabilities is not None else ExitCode.REFUSED
+
+
 @contextmanager
 def open_evidence(invocation: Invocation, target: UUID | Path) -> Iterator[Evidence]:
     """Fetch the evidence of a computation, or read it from a file."""
     if isinstance(target, Path):
         raw = read_file(target, max_bytes=MAX_BUNDLE_BYTES)
-        yield Evidence(raw=raw, expected=_known_expectations(invocation, raw))
+        yield _with_what_is_known(invocation, raw)
         return
     with open_client(invocation, target) as client:
         folder = ComputationFolder(client.home, target)
-        yield Evidence(raw=client.fetch_evidence(target), expected=expectations(client, folder))
+        yield _known(client, folder, client.fetch_evidence(target))
 
 
-def judge(evidence: Evidence, policy: Policy, now: datetime) -> Verdict:
-    """Run every check with what this home knows."""
-    return appraise(
-        evidence.raw, policy=policy, expected=evidence.expected, release=load_release(), roots=ROOTS, now=now
+def judge(evidence: Evidence, policy: Policy, now: datetime) -> CapabilityReport:
+    """Run every check with what this home knows, and say what the program can do."""
+    return appraise_capabilities(
+        evidence.raw,
+        policy=policy,
+        expected=evidence.expected,
+        own_inputs=evidence.own_inputs,
+        release=load_release(),
+        roots=ROOTS,
+        now=now,
     )
 
 
-def _known_expectations(invocation: Invocation, raw: bytes) -> Expectations | None:
-    """Return what this home knows of a bundle's computation; `None` where it never joined it."""
+def _known(client: Client, folder: ComputationFolder, raw: bytes) -> Evidence:
+    return Evidence(raw=raw, expected=expectations(client, folder), own_inputs=own_inputs(client, folder))
+
+
+def _with_what_is_known(invocation: Invocation, raw: bytes) -> Evidence:
+    """Add what this home knows of a bundle's computation; nothing where it never joined it."""
+    nothing = Evidence(raw=raw, expected=None)
     computation: UUID | None = None
     with suppress(MalformedError):
         computation = parse_arguments(EvidenceBundle.from_bytes(raw).arguments).computation
-    if computation is None:
-        return None
     home = invocation.existing_home()
-    if home is None:
-        return None
+    if computation is None or home is None:
+        return nothing
     try:
         client = Client.for_computation(computation, home=home)
     except UnknownComputationError:
-        return None
+        return nothing
     with client:
-        return expectations(client, ComputationFolder(home, computation))
+        return _known(client, ComputationFolder(home, computation), raw)
 
 
 def _summary(bundle: EvidenceBundle, status: str | None) -> dict[str, object]:

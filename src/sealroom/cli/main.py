@@ -35,7 +35,7 @@ COMMANDS = {
     "logs": "Open what the program printed.",
     "manifest": "Expand, check and compare the manifests of enclaves.",
     "measure": "Compute MRENCLAVE from a manifest and a PAL.",
-    "receipt": "Fetch and verify the receipt of a run.",
+    "receipt": "Verify, show, fetch and hand on the receipt of a run.",
     "register": "Accept an invitation and register your public key.",
     "results": "Download and decrypt results.",
     "server": "Run the platform server.",

@@ -34,7 +34,7 @@ RECEIPT_FILE, EVIDENCE_FILE = "receipt.json", "evidence.json"
 
 @click.group("receipt")
 def command() -> None:
-    """Fetch, show, hand on and verify what an enclave signed about its run."""
+    """Verify, show, fetch and hand on what an enclave signed about its run."""
 
 
 @command.command("fetch")

@@ -38,7 +38,6 @@ _REASONS = {
     RefusalReason.CANCELLED: "it was ended before it ran",
     RefusalReason.EXPIRED: "not all keys came in time",
 }
-_LABEL_WIDTH = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ def print_contents(contents: Contents, console: Console) -> None:
         return
     click.secho("What the enclave signed", bold=True)
     for label, text in lines:
-        click.echo(f"  {label:<{_LABEL_WIDTH}} {console.foreign(text)}")
+        console.row(label, text)
     click.echo()
 
 
@@ -139,7 +138,7 @@ def _ended(closing: Closing, arguments: Arguments) -> Iterator[tuple[str, str]]:
     where = "" if failure is None else f": {failure.type} at {failure.file}, line {failure.line}"
     yield "ended", f"{_OUTCOMES[closing.outcome]}{where}"
     started, ended = closing.host_started, closing.host_ended
-    yield "by the host's", f"clock from {started:%Y-%m-%d %H:%M:%S} to {ended:%Y-%m-%d %H:%M:%S} UTC"
+    yield "ran", f"{started:%Y-%m-%d %H:%M:%S} to {ended:%Y-%m-%d %H:%M:%S} UTC, by the host's clock"
     for consumer in arguments.in_role(Role.RESULT_CONSUMER):
         names = [output.name for output in closing.outputs if output.consumer == consumer.index]
         yield "results for", f"{consumer.email}, {plural(len(names), 'file')}"

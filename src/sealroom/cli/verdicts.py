@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sealroom.cli.amounts import plural
 from sealroom.cli.console import Console
 from sealroom.cli.exit_codes import ExitCode
 from sealroom.core.evidence.verdict import Blame, Check, Decision, Outcome, Verdict
@@ -29,7 +30,8 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     """Print the whole verdict for a person."""
     text, colour = BANNERS[verdict.decision]
     if verdict.is_simulated and verdict.failures:
-        text, colour = f" SIMULATED, AND REFUSED: {len(verdict.failures)} checks failed ", "red"
+        failed = plural(len(verdict.failures), "check")
+        text, colour = f" SIMULATED, AND REFUSED: {failed} failed ", "red"
     click.echo()
     click.secho(text.center(76), bold=True, fg="white", bg=colour)
     if verdict.mrenclave is not None:
@@ -46,10 +48,14 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     for check in verdict.failures:
         click.echo()
         click.secho(f"✗ {check.title}", fg="red", bold=True)
-        click.echo(f"  observed: {console.foreign(check.observed)}")
-        click.echo(f"  required: {console.foreign(check.required)}")
-        click.echo(f"  {check.meaning} ({check.source})")
-        click.echo(f"  what to do: {check.remedy}")
+        for text in (
+            f"observed: {check.observed}",
+            f"required: {check.required}",
+            f"{check.meaning} ({check.source})",
+            f"what to do: {check.remedy}",
+        ):
+            click.echo("  ", nl=False)
+            console.fold(text, hang=2)
     click.echo()
 
 
@@ -75,6 +81,7 @@ def _print_check(check: Check, console: Console, *, depth: int) -> None:
     mark, colour = MARKS[check.outcome]
     click.secho("  " * depth + mark, fg=colour, nl=False)
     said = f"not reached, {check.because}" if check.outcome is Outcome.NOT_REACHED else check.observed
-    click.echo(f"{check.title:<{TITLE_WIDTH}} {console.foreign(said)}")
+    click.echo(f"{check.title:<{TITLE_WIDTH}} ", nl=False)
+    console.fold(said, hang=2 * depth + 2 + TITLE_WIDTH + 1)
     for part in check.parts:
         _print_check(part, console, depth=depth + 1)

@@ -12,21 +12,29 @@ from sealroom.adapters.release import load_release
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY
+from sealroom.core.evidence.capabilities import CapabilityReport, appraise_capabilities
 from sealroom.core.evidence.expectations import Contact, Expectations, OwnRole
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.verdict import Verdict
-from sealroom.core.evidence.verify import appraise, insecure_verify_simulated_evidence, verify_evidence
+from sealroom.core.evidence.verify import insecure_verify_simulated_evidence, verify_evidence
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
+from sealroom.core.wire.input_list import InputList
+from sealroom.core.wire.participants import Role
 
 ROOTS = (INTEL_SGX_ROOT_KEY,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """The verdict over one evidence bundle, and the bundle."""
+    """The verdict over one evidence bundle with what its program can do, and the bundle."""
 
     bundle: bytes
-    verdict: Verdict
+    report: CapabilityReport
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict."""
+        return self.report.verdict
 
 
 def expectations(client: Client, folder: ComputationFolder) -> Expectations:
@@ -47,20 +55,31 @@ def expectations(client: Client, folder: ComputationFolder) -> Expectations:
     )
 
 
+def own_inputs(client: Client, folder: ComputationFolder) -> dict[bytes, InputList]:
+    """Return the inputs that this participant's journal committed to, by the key it goes by."""
+    committed = client.journal.commitment(folder.computation)
+    if committed is None:
+        return {}
+    _, inputs = committed
+    registrations = client.journal.registrations(folder.computation)
+    return {noted.public_key: inputs for noted in registrations if noted.role is Role.DATA_PROVIDER}
+
+
 def assess(
     client: Client, folder: ComputationFolder, policy: Policy, *, bundle: bytes | None = None
 ) -> Assessment:
     """Fetch the evidence, unless given, and run every check; what comes back decides nothing by itself."""
     raw = client.fetch_evidence(folder.computation) if bundle is None else bundle
-    verdict = appraise(
+    report = appraise_capabilities(
         raw,
         policy=policy,
         expected=expectations(client, folder),
+        own_inputs=own_inputs(client, folder),
         release=load_release(),
         roots=ROOTS,
         now=datetime.now(UTC),
     )
-    return Assessment(bundle=raw, verdict=verdict)
+    return Assessment(bundle=raw, report=report)
 
 
 def verify(

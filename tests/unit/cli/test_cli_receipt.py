@@ -99,7 +99,7 @@ def test_a_changed_receipt_is_refused_and_says_by_which_check(files: Files) -> N
     files.write("forged.json", launched().run(key=w.CODE))
     went = verify(files, SIMULATED, receipt="forged.json")
     assert went.exit_code == 1
-    assert "SIMULATED, AND REFUSED: 1 checks failed" in went.output
+    assert "SIMULATED, AND REFUSED: 1 check failed" in went.output
     assert "docs/spec/receipt.md, a run, 2.1" in went.output
     assert "What the enclave signed" not in went.output
 

@@ -17,6 +17,7 @@
     record.py         how checks are written down while they are made
     verdict.py        the answer: a tree of checks, and the errors that carry it
     receipt.py        verifying receipts, later and without trust in anybody
+    capabilities.py   what the program could do, from what is measured
     archive.py        a receipt and its evidence from two files alone, in one verdict
     lone_quote.py     a quote without a bundle
     certificate.py    a quote in a TLS certificate, and whose key that is
