@@ -217,16 +217,36 @@ def look_back(room: Room) -> None:
     for target in ((uuid,), (receipt, "--bundle", bundle)):
         judged = ana.run("receipt", "verify", *target, *_ACCEPT, "--json")
         assert (judged.exit_code, judged.document["of"]) == (0, "receipt"), judged.out
-        # Evidence that is not accepted is the verdict, and says that it is.
+        # Of a receipt whose evidence is not accepted nothing is said.
         strict = ana.run("receipt", "verify", *target, "--policy", "strict", "--json")
-        assert (strict.exit_code, strict.document["of"]) == (1, "evidence")
+        assert (strict.exit_code, strict.document["of"]) == (1, "receipt")
         assert strict.document["passed_but_simulated"] is False
+        assert strict.document["receipt"] is None
     said = ana.run("receipt", "verify", receipt, "--bundle", bundle, "--policy", "strict").out
     assert "SIMULATED, AND REFUSED" in said
-    assert "This is the verdict of the evidence." in said
+    assert "Without it nothing can be said of the receipt." in said
+    assert "  ended          succeeded\n" in ana.run("receipt", "show", uuid).out
+    hand_over(room)
     assert ana.run("results", "get", uuid).exit_code == 1
     refused = ana.run("key", "refuse", uuid, "--reason", "late", "--json")
     assert (refused.exit_code, refused.document["error"]["code"]) == (1, "wrong_state")
+
+
+def hand_over(room: Room) -> None:
+    """What anybody in it writes to files is checked by somebody who never had to do with it, off line."""
+    stranger = Desk(home=room.folder / "stranger")
+    for desk in (room.ana, room.eva):
+        folder = room.folder / f"handed-by-{desk.home.name}"
+        assert desk.run("receipt", "export", room.uuid, "--to", str(folder)).exit_code == 0
+        files = (str(folder / "receipt.json"), "--bundle", str(folder / "evidence.json"))
+        judged = stranger.run("receipt", "verify", *files, *_ACCEPT, "--json")
+        assert judged.exit_code == 0, judged.out
+        assert judged.document["receipt"]["ending"]["outcome"] == "succeeded"
+        assert (
+            stranger.run("receipt", "verify", *files, *_ACCEPT, "--invitation", room.invitation).exit_code
+            == 0
+        )
+    assert not stranger.home.exists()
 
 
 @pytest.mark.slow
