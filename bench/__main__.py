@@ -2,6 +2,6 @@
 
 import sys
 
-from bench import container, evidence
+from bench import container, evidence, measurement
 
-sys.exit(container.main() or evidence.main())
+sys.exit(container.main() or evidence.main() or measurement.main())

@@ -6,7 +6,6 @@ bidirectional characters instead of obeying them.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -41,7 +40,7 @@ class Console:
     def result(self, document: Document, render: Callable[[], None]) -> None:
         """Print `document` where JSON was asked for; else call `render`."""
         if self.as_json:
-            click.echo(json.dumps(document, indent=2))
+            _print_json(document)
         else:
             render()
 
@@ -97,7 +96,7 @@ class Console:
     def error(self, message: str, *, code: str, hint: str | None) -> None:
         """Print an error on standard error, or as JSON on standard output."""
         if self.as_json:
-            click.echo(json.dumps({"error": {"code": code, "message": message, "next": hint}}, indent=2))
+            _print_json({"error": {"code": code, "message": message, "next": hint}})
             return
         click.secho("sealroom: ", fg="red", nl=False, err=True)
         click.echo(visible(message), err=True)
@@ -134,6 +133,12 @@ class Console:
                 bars.update(tasks[label], completed=done, total=total)
 
             yield show
+
+
+def _print_json(document: Document) -> None:
+    import json
+
+    click.echo(json.dumps(document, indent=2))
 
 
 def read_file(path: Path, *, max_bytes: int) -> bytes:

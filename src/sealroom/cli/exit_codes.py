@@ -6,7 +6,6 @@ What to do next stands in `hints`, by the same codes. The table for people is do
 from __future__ import annotations
 
 import enum
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +103,8 @@ def explain(failure: Exception, *, computation: str | None = None) -> Problem:
 
 
 def _classify(failure: Exception) -> tuple[ExitCode, str]:
+    import sqlite3
+
     match failure:
         case CommandError():
             return failure.exit_code, failure.code

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import ModuleType
-from uuid import UUID
 
 import click
 
@@ -140,6 +139,8 @@ def _reader_left() -> int:
 
 def _computation(words: Sequence[str]) -> str | None:
     """Return the UUID that a command named, for what it is told to do next."""
+    from uuid import UUID
+
     for word in words:
         with suppress(ValueError):
             return str(UUID(word))

@@ -12,10 +12,10 @@ from sealroom.cli.manifest_files import (
     BASE_HELP,
     listed_files,
     print_weight,
-    read_manifest,
     weigh,
     weight_document,
 )
+from sealroom.cli.measured_inputs import read_manifest
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
 from sealroom.core.measurement.findings import Finding, Severity, Weight, find_faults
 from sealroom.core.measurement.manifest import parse_manifest

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from sealroom.cli.console import read_file
 from sealroom.cli.exit_codes import ExitCode
-from sealroom.cli.manifest_files import MAX_PAL_BYTES, read_manifest
+from sealroom.cli.measured_inputs import read_manifest, read_pal
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
 from sealroom.core.measurement.differences import Difference, manifest_differences
 from sealroom.core.measurement.mrenclave import measure
@@ -35,7 +34,7 @@ def command(
     if second_pal is not None and pal is None:
         raise click.UsageError("--second-pal needs --pal")
     contents = read_manifest(first), read_manifest(second)
-    pals = [read_file(path, max_bytes=MAX_PAL_BYTES) for path in (pal, second_pal or pal) if path]
+    pals = [read_pal(path) for path in (pal, second_pal or pal) if path]
     differences = manifest_differences(*contents)
     document: dict[str, object] = {
         "same": not differences and len(set(pals)) < 2,

@@ -15,10 +15,10 @@ from sealroom.cli.manifest_files import (
     BASE_HELP,
     listed_files,
     print_weight,
-    read_manifest,
     weigh,
     weight_document,
 )
+from sealroom.cli.measured_inputs import read_manifest
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, command_options
 from sealroom.core.measurement.expansion import expand_manifest, names_library_os
 from sealroom.core.measurement.manifest import parse_manifest, write_manifest

@@ -9,7 +9,8 @@ import click
 from sealroom.adapters.host_tree import HostTree
 from sealroom.cli.console import read_file
 from sealroom.cli.exit_codes import ExitCode
-from sealroom.cli.manifest_files import BASE, BASE_HELP, read_manifest
+from sealroom.cli.manifest_files import BASE, BASE_HELP
+from sealroom.cli.measured_inputs import read_manifest
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
 from sealroom.core.measurement.expansion import EntryKind
 from sealroom.core.measurement.manifest import parse_manifest

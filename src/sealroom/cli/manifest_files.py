@@ -8,19 +8,12 @@ from pathlib import Path
 import click
 
 from sealroom.adapters.host_tree import HostTree
-from sealroom.cli.console import Console, read_file
+from sealroom.cli.console import Console
 from sealroom.core.measurement.expansion import TrustedFile, list_trusted_files
 from sealroom.core.measurement.findings import Weight
-from sealroom.core.measurement.manifest import MAX_MANIFEST_BYTES
 
 BASE = click.Path(path_type=Path, exists=True, file_okay=False)
 BASE_HELP = "The folder that relative paths in the manifest begin in; default: this one."
-MAX_PAL_BYTES = 64 << 20
-
-
-def read_manifest(path: Path) -> bytes:
-    """Read a manifest, bounded."""
-    return read_file(path, max_bytes=MAX_MANIFEST_BYTES)
 
 
 def listed_files(manifest: Mapping[str, object], base: Path) -> tuple[TrustedFile, ...]:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from sealroom.cli.console import read_file
-from sealroom.cli.manifest_files import MAX_PAL_BYTES, read_manifest
+from sealroom.cli.measured_inputs import read_manifest, read_pal
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
 from sealroom.core.measurement.mrenclave import Measurement, measure
 
@@ -22,7 +21,7 @@ def command(invocation: Invocation, manifest: Path, pal: Path) -> None:
 
     It is a function of exactly these two files. --json adds the memory regions.
     """
-    raw, library = read_manifest(manifest), read_file(pal, max_bytes=MAX_PAL_BYTES)
+    raw, library = read_manifest(manifest), read_pal(pal)
     with invocation.console.transfers() as progress:
         measurement = measure(raw, library, progress=partial(progress, "measuring"))
     invocation.console.result(_document(measurement), lambda: click.echo(measurement.mrenclave.hex()))

@@ -8,18 +8,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import click
 
 from sealroom.cli.console import Console
-from sealroom.client.home import HOME_VARIABLE, Home, default_home
-from sealroom.client.identity import identity_has_passphrase, load_identity
 from sealroom.core.errors import MalformedError
-from sealroom.core.sealing.keys import SigningKey
 from sealroom.core.wire.byte_fields import DIGEST_SIZE, parse_hex
-from sealroom.core.wire.participants import check_email
+
+if TYPE_CHECKING:
+    # Measuring takes no cryptography: what loads it is imported by those commands that need it.
+    from uuid import UUID
+
+    from sealroom.client.home import Home
+    from sealroom.core.sealing.keys import SigningKey
 
 PASSPHRASE_VARIABLE = "SEALROOM_PASSPHRASE"  # noqa: S105 - the variable's name, not its value
 
@@ -36,15 +38,21 @@ class Invocation:
 
     def open_home(self) -> Home:
         """Open the home folder, making it where it is missing."""
+        from sealroom.client.home import Home
+
         return Home.open(self.home)
 
     def existing_home(self) -> Home | None:
         """Open the home folder if it is there: what works without one should not leave one behind."""
+        from sealroom.client.home import HOME_VARIABLE, default_home
+
         path = self.home or os.environ.get(HOME_VARIABLE) or default_home()
         return self.open_home() if Path(path).expanduser().exists() else None
 
     def signing_key(self) -> SigningKey:
         """Open this home's identity; asks for its passphrase where it has one."""
+        from sealroom.client.identity import identity_has_passphrase, load_identity
+
         home = self.open_home()
         passphrase = ask_passphrase() if identity_has_passphrase(home) else None
         return load_identity(home, passphrase=passphrase)
@@ -88,13 +96,15 @@ def ask_passphrase(*, twice: bool = False) -> str:
     return str(answer)
 
 
-class UuidType(click.ParamType[UUID]):
+class UuidType(click.ParamType["UUID"]):
     """A computation's UUID."""
 
     name = "uuid"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
         """Parse `value`, or fail as click expects."""
+        from uuid import UUID
+
         if isinstance(value, UUID):
             return value
         try:
@@ -103,13 +113,15 @@ class UuidType(click.ParamType[UUID]):
             self.fail(f"{value!r} is not a UUID like 123e4567-e89b-42d3-a456-426614174000", param, ctx)
 
 
-class TargetType(click.ParamType[UUID | Path]):
+class TargetType(click.ParamType["UUID | Path"]):
     """A computation's UUID, or a file that is there; a file goes first."""
 
     name = "uuid or file"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> UUID | Path:
         """Parse `value`, or fail as click expects."""
+        from uuid import UUID
+
         if isinstance(value, UUID | Path):
             return value
         path = Path(str(value))
@@ -128,6 +140,8 @@ class EmailType(click.ParamType[str]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check `value`, or fail as click expects."""
+        from sealroom.core.wire.participants import check_email
+
         try:
             check_email(str(value))
         except MalformedError as error:

@@ -11,7 +11,7 @@ import click
 
 from sealroom.cli.console import read_file
 from sealroom.cli.exit_codes import CommandError
-from sealroom.cli.manifest_files import MAX_PAL_BYTES, read_manifest
+from sealroom.cli.measured_inputs import read_manifest, read_pal
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, ask_passphrase, command_options
 from sealroom.cli.sigstruct import print_sigstruct, sigstruct_document
 from sealroom.core.measurement.manifest import parse_manifest
@@ -57,7 +57,7 @@ def command(
     """
     signer = _signer(key, key_command, public_key)
     raw = read_manifest(manifest)
-    measurement = measure(raw, read_file(pal, max_bytes=MAX_PAL_BYTES))
+    measurement = measure(raw, read_pal(pal))
     written = f"{datetime.now(UTC).astimezone():%Y-%m-%d}" if date == "today" else date
     body = sigstruct_body(parse_manifest(raw), mrenclave=measurement.mrenclave, date=written)
     sigstruct = sign_sigstruct(body, signer)

@@ -78,7 +78,12 @@ class _PageRecord:
             _RECORD_SIZE + _CHUNK_SIZE,
         )
         self._buffer = bytearray(self._positions.stop)
+        for position in self._positions:
+            _EEXTEND.pack_into(self._buffer, position, b"EEXTEND", 0)
         self._filled = False
+        # What the third to sixth byte of every address is, and the second byte of each for a page of 16.
+        self._high = bytes(4)
+        self._low = tuple(bytes(range(low, low + len(self._positions))) for low in range(0, 256, 16))
 
     def hash_region(self, digest: _Hash, region: Region) -> None:
         content = memoryview(region.content)
@@ -89,8 +94,15 @@ class _PageRecord:
 
     def _address(self, address: int, flags: int) -> None:
         _EADD.pack_into(self._buffer, 0, b"EADD", address, flags)
-        for position, offset in zip(self._positions, self._chunk_offsets, strict=True):
-            _EEXTEND.pack_into(self._buffer, position, b"EEXTEND", address + offset)
+        # The chunks of a page differ in the lower half of their second byte alone; pages in a row in it and,
+        # now and then, in the bytes above.
+        start, step = _RECORD_SIZE + 8, _RECORD_SIZE + _CHUNK_SIZE
+        self._buffer[start + 1 :: step] = self._low[address >> 12 & 0xF]
+        high = (address >> 16).to_bytes(4, "little")
+        if high != self._high:
+            for index, value in enumerate(high, start=2):
+                self._buffer[start + index :: step] = bytes((value,)) * len(self._positions)
+            self._high = high
 
     def _fill(self, content: memoryview) -> None:
         if not content and not self._filled:
@@ -111,11 +123,13 @@ def _hash_added(digest: _Hash, region: Region) -> Iterator[int]:
     for page in range(_BLOCK_PAGES):
         records += _EADD.pack(b"EADD", page * PAGE_SIZE, region.flags)
     view = memoryview(records)
-    address = region.address
+    address, upper = region.address, bytes(5)
     while address < region.end:
         block = address >> _BLOCK_SHIFT
-        for index, value in enumerate(block.to_bytes(5, "little")):
-            records[8 + 3 + index :: _RECORD_SIZE] = bytes((value,)) * _BLOCK_PAGES
+        before, upper = upper, block.to_bytes(5, "little")
+        for index in range(len(upper)):
+            if upper[index] != before[index]:
+                records[8 + 3 + index :: _RECORD_SIZE] = upper[index : index + 1] * _BLOCK_PAGES
         first = (address - (block << _BLOCK_SHIFT)) // PAGE_SIZE
         block_end = min(region.end, (block + 1) << _BLOCK_SHIFT)
         count = (block_end - address) // PAGE_SIZE
