@@ -1,4 +1,4 @@
-"""`sealroom code`: send the program, or read what everybody may read of it."""
+"""`sealroom code`: try the program, send it, or read what everybody may read of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from uuid import UUID
 
 import click
 
+from sealroom.cli.code_test import test_command
 from sealroom.cli.options import INPUT_FOLDER, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.client.member import Member, ReviewedCode
@@ -17,7 +18,10 @@ from sealroom.core.wire.foreign_text import visible_lines
 
 @click.group("code")
 def command() -> None:
-    """Send the program, or show what everybody may read of it."""
+    """Try the program at home, send it, or show what everybody may read of it."""
+
+
+command.add_command(test_command)
 
 
 @command.command("send")

@@ -8,18 +8,16 @@ from uuid import UUID
 import click
 
 from sealroom.cli.addresses import server_address, server_options
+from sealroom.cli.contract_options import chosen_limits, chosen_logs, contract_options
 from sealroom.cli.options import OUTPUT_FILE, EmailType, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.status import computation_document, print_computation
 from sealroom.client.computation import Computation
 from sealroom.client.member import KeyHolder
 from sealroom.client.private_files import write_private
-from sealroom.client.roles import DEFAULT_LIMITS, ComputationDraft, ComputationOwner
+from sealroom.client.roles import ComputationDraft, ComputationOwner
 from sealroom.client.session import Client
-from sealroom.core.errors import MalformedError
-from sealroom.core.wire.terms import Limits, LogRelease, Tee
-
-_LIMITS = ("max_output_bytes", "max_log_bytes", "max_seconds", "max_memory")
+from sealroom.core.wire.terms import Tee
 
 
 @click.group("computation")
@@ -40,28 +38,7 @@ def command() -> None:
 @click.option(
     "--tee", type=click.Choice([tee.value for tee in Tee]), required=True, help="What it must run on."
 )
-@click.option(
-    "--logs",
-    type=click.Choice([release.value for release in LogRelease]),
-    default=LogRelease.PARTICIPANTS.value,
-    show_default=True,
-    help="Who may read what the program prints.",
-)
-@click.option(
-    "--max-output-bytes",
-    type=click.IntRange(min=0),
-    default=DEFAULT_LIMITS.max_output_bytes,
-    show_default=True,
-)
-@click.option(
-    "--max-log-bytes", type=click.IntRange(min=0), default=DEFAULT_LIMITS.max_log_bytes, show_default=True
-)
-@click.option(
-    "--max-seconds", type=click.IntRange(min=1), default=DEFAULT_LIMITS.max_seconds, show_default=True
-)
-@click.option(
-    "--max-memory", type=click.IntRange(min=1), default=DEFAULT_LIMITS.max_memory, show_default=True
-)
+@contract_options
 @click.option(
     "--invitation",
     type=OUTPUT_FILE,
@@ -178,18 +155,14 @@ def _check_new_file(path: Path, *, option: str) -> None:
 
 
 def _draft(choices: dict[str, object]) -> ComputationDraft:
-    try:
-        limits = Limits(**{name: int(str(choices[name])) for name in _LIMITS})
-    except MalformedError as error:
-        raise click.UsageError(str(error)) from error
     return ComputationDraft(
         name=str(choices["name"]),
         code_provider=str(choices["code_provider"]),
         data_providers=_texts(choices["data_provider"]),
         result_consumers=_texts(choices["result_consumer"]),
         tee=Tee(choices["tee"]),
-        logs=LogRelease(choices["logs"]),
-        limits=limits,
+        logs=chosen_logs(choices),
+        limits=chosen_limits(choices),
     )
 
 

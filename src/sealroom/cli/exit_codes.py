@@ -36,7 +36,7 @@ EXIT_MEANINGS = {
     ExitCode.REFUSED: "refused: by a check, by the server for role or state, by the enclave, or by you",
     ExitCode.MALFORMED: "malformed input, or a file that cannot be read or written",
     ExitCode.COLLATERAL: "what is needed to verify is stale or missing",
-    ExitCode.TRANSPORT: "the server or the network does not answer, or the server failed",
+    ExitCode.TRANSPORT: "the server or the network does not answer, the server failed, or no enclave runs",
     ExitCode.USAGE: "the command was called wrongly",
     ExitCode.DEFECT: "a defect of sealroom itself",
 }

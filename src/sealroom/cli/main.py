@@ -23,7 +23,7 @@ TRACEBACK_VARIABLE = "SEALROOM_TRACEBACK"
 COMMANDS = {
     "account": "Make an account on a server, or show the ones you have.",
     "args": "Read measured arguments, the contract of a computation.",
-    "code": "Send the program, or show what everybody may read of it.",
+    "code": "Try the program at home, send it, or show what everybody may read of it.",
     "computation": "Create a computation, list and end your computations.",
     "contact": "Keep public keys of people you know.",
     "data": "Encrypt and send data, say done.",

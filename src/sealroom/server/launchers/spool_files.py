@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,7 +73,7 @@ class Spool:
             raise MalformedError(f"spool: {name}: larger than {max_bytes} bytes")
         return content
 
-    def open(self, name: str) -> BinaryIO | None:
+    def open(self, name: str) -> BufferedReader | None:
         """Open a regular file for reading, `None` where there is none; refuses what `read` refuses."""
         try:
             with self._parent(name) as (folder, last):

@@ -1,0 +1,142 @@
+"""What the participants of a rehearsal send: the program and the data, sealed and signed as from their homes.
+
+Must never let anything but containers and what everybody may read reach the launch.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sealroom.client.code_archive import CodeOwner, pack_code, read_code
+from sealroom.client.hashing_sink import HashingSink
+from sealroom.client.transport import Progress
+from sealroom.core.sealing.code_signature import sign_code
+from sealroom.core.sealing.commitment import input_commitment
+from sealroom.core.sealing.container import seal_stream
+from sealroom.core.sealing.context import Context
+from sealroom.core.wire import spool as names
+from sealroom.core.wire.input_list import InputFile, InputList
+from sealroom.rehearsal.cast import Actor, Cast
+from sealroom.rehearsal.data_folder import ProviderFolder
+from sealroom.server.archive import ArchiveLimits, Entry, read_archive
+from sealroom.server.config import ServerLimits
+from sealroom.server.launchers.base import CodeSource
+from sealroom.server.launchers.published import PublicCode
+from sealroom.server.launchers.spool_files import Spool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentCode:
+    """The program as a server has it: what is public of it, and every file ready to be copied."""
+
+    public: PublicCode
+    sources: tuple[CodeSource, ...]
+
+
+def send_code(program: Path, cast: Cast, work: Path, *, progress: Progress | None) -> SentCode:
+    """Pack, seal and sign the program as a client does, and take the archive apart as a server does.
+
+    Raises what `sealroom code send` does. `work` is a private folder that outlives the launch's making.
+    """
+    provider = cast.code_provider
+    owner = CodeOwner(
+        computation=cast.computation, public_key=provider.public_key, data_key=provider.data_key
+    )
+    listed = pack_code(program, work / "code.tar", owner, progress=progress)
+    stored = work / "code"
+    with (work / "code.tar").open("rb") as archive:
+        readable = read_code(archive, listed)
+        archive.seek(0)
+        limits = ServerLimits()
+        read_archive(
+            archive,
+            ArchiveLimits(max_files=limits.max_code_files, max_bytes=limits.max_code_bytes),
+            lambda entry, content: _store(stored, entry, content),
+        )
+    sources = tuple(
+        CodeSource(path=file.path, sha256=file.sha256, copy_to=_Copy(stored / file.path))
+        for file in listed.files
+    )
+    public = PublicCode(
+        entry_point=readable.entry_point,
+        requirements=readable.requirements,
+        listed=listed,
+        signature=sign_code(listed, computation=cast.computation, signing_key=provider.signing_key),
+    )
+    return SentCode(public=public, sources=sources)
+
+
+def send_inputs(
+    provider: ProviderFolder, actor: Actor, cast: Cast, spool: Spool, *, progress: Progress | None
+) -> bytes:
+    """Seal the files of a Data Provider into the spool, in their order, and return the commitment."""
+    index, sent = actor.participant.index, list[InputFile]()
+    for number, path in enumerate(provider.files):
+        context = Context.input(computation=cast.computation, owner_pk=actor.public_key, name=path.name)
+        label = f"sealing {provider.name}/{path.name}"
+        with path.open("rb") as plain:
+            sealing = _Sealing(_Watched(plain, label, progress), actor, context)
+            spool.write_from(names.input_name(index, number), sealing)
+        sent.append(sealing.file(path.name))
+    listed = InputList(files=tuple(sent))
+    spool.write(names.input_list_name(index), listed.to_json())
+    return input_commitment(listed, computation=cast.computation, sender_pk=actor.public_key)
+
+
+class _Sealing:
+    """Fills a file of the spool with one sealed input, and knows then what the list says of it."""
+
+    def __init__(self, source: "_Watched", actor: Actor, context: Context) -> None:
+        self._source = source
+        self._actor = actor
+        self._context = context
+        self._sink: HashingSink | None = None
+
+    def __call__(self, file: BinaryIO) -> None:
+        self._sink = HashingSink(file)
+        seal_stream(self._source, self._sink, key=self._actor.data_key, context=self._context)
+
+    def file(self, name: str) -> InputFile:
+        """Return the input's entry in its provider's list."""
+        if self._sink is None:
+            raise RuntimeError("input: not sealed yet")
+        return InputFile(name=name, size=self._sink.size, sha256=self._sink.digest())
+
+
+class _Watched:
+    """A file that says how far it was read."""
+
+    def __init__(self, file: BinaryIO, label: str, progress: Progress | None) -> None:
+        self._file = file
+        self._label = label
+        self._progress = progress
+        self._total = file.seek(0, 2)
+        file.seek(0)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read on."""
+        got = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        if self._progress is not None:
+            self._progress(self._label, self._file.tell(), self._total)
+        return int(got)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Copies one stored file to where a launcher wants it."""
+
+    source: Path
+
+    def __call__(self, target: Path) -> None:
+        shutil.copyfile(self.source, target)
+
+
+def _store(folder: Path, entry: Entry, content: Iterator[bytes]) -> None:
+    # The path was checked by the reader of the archive.
+    place = folder / entry.path
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with place.open("xb") as file:
+        for chunk in content:
+            file.write(chunk)

@@ -1,0 +1,92 @@
+"""What one launch publishes: the evidence bundle, from its folder, its spool and the readable code.
+
+Nothing is verified for the participants here: each of their clients does that. What could never verify,
+because its parts do not belong together, is refused. Spec page: docs/spec/evidence-bundle.md.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealroom import __version__
+from sealroom.core.attestation.quote import parse_quote
+from sealroom.core.attestation.reports import SgxReport
+from sealroom.core.errors import MalformedError
+from sealroom.core.wire.bundle import (
+    MAX_COLLATERAL_BYTES,
+    MAX_MANIFEST_BYTES,
+    MAX_PAL_BYTES,
+    MAX_QUOTE_BYTES,
+    EvidenceBundle,
+    RawCollateral,
+)
+from sealroom.core.wire.code_list import CodeList
+from sealroom.core.wire.report_data import check_report_data
+from sealroom.core.wire.spool import PUBLIC, PUBLIC_BYTES, QUOTE, PublicKeys
+from sealroom.server.launchers.spool_files import Spool
+
+MANIFEST = "manifest.sgx"
+PAL = "pal"
+COLLATERAL = "collateral.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicCode:
+    """What everybody may read of the code, and its provider's signature."""
+
+    entry_point: bytes
+    requirements: bytes | None
+    listed: CodeList
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A bundle, and what is read from it to sort deliveries."""
+
+    bundle: EvidenceBundle
+    keys: PublicKeys
+    mrenclave: bytes
+
+
+def compose_bundle(folder: Path, spool: Spool, *, arguments: bytes, code: PublicCode) -> Published | None:
+    """Compose the bundle once the enclave has shown its keys and its quote; `None` before.
+
+    Raises `MalformedError` or `VerificationError` when what it showed does not belong together.
+    """
+    public = spool.read(PUBLIC, max_bytes=PUBLIC_BYTES)
+    quote = spool.read(QUOTE, max_bytes=MAX_QUOTE_BYTES)
+    if public is None or quote is None:
+        return None
+    keys = PublicKeys.from_bytes(public)
+    report = parse_quote(quote).body
+    if not isinstance(report, SgxReport):
+        raise MalformedError("quote: expected one of an SGX enclave")
+    check_report_data(report.report_data, identity_pk=keys.identity_pk, box_pk=keys.box_pk)
+    bundle = EvidenceBundle(
+        release=__version__,
+        quote=quote,
+        identity_pk=keys.identity_pk,
+        collateral=_read_collateral(folder),
+        manifest=_read(folder / MANIFEST, MAX_MANIFEST_BYTES),
+        arguments=arguments,
+        entry_point=code.entry_point,
+        requirements=code.requirements,
+        code_list=code.listed,
+        code_signature=code.signature,
+        sigstruct=None,
+        pal=_read(folder / PAL, MAX_PAL_BYTES),
+    )
+    return Published(bundle=bundle, keys=keys, mrenclave=report.mrenclave)
+
+
+def _read_collateral(folder: Path) -> RawCollateral | None:
+    path = folder / COLLATERAL
+    return RawCollateral.from_json(_read(path, MAX_COLLATERAL_BYTES)) if path.exists() else None
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise MalformedError(f"{path.name}: larger than {max_bytes} bytes")
+    return content
