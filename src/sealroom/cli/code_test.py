@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -62,7 +63,7 @@ def test_command(invocation: Invocation, /, folder: Path, to: Path | None, **cho
     and no other computation is touched. Exit codes: 0 the program succeeded, 1 it failed or was refused, 2
     folders that cannot be sent, 4 this machine cannot run the enclave.
     """
-    if not sys.platform.startswith("linux"):
+    if platform.system() != "Linux":
         raise CommandError(
             "the simulated enclave runs on Linux only", code="rehearsal", exit_code=ExitCode.TRANSPORT
         )

@@ -123,7 +123,7 @@ def test_a_machine_that_cannot_run_it_exits_with_4(tell) -> None:
 
 
 def test_another_system_is_told_before_anything_is_imported(tell, monkeypatch) -> None:
-    monkeypatch.setattr(code_test.sys, "platform", "darwin")
+    monkeypatch.setattr(code_test.platform, "system", lambda: "Darwin")
     exit_code, said = tell(REPORT)
     assert exit_code == 4
     assert "runs on Linux only" in said
