@@ -79,9 +79,14 @@ def seal_delivery(
     caller's journal; it must store the result and send the same octets again, never call this twice for one
     enclave.
     """
-    _check_kind(to, insecure_accept_simulated)
-    _check_age(to.verified_at, now)
-    _check_listed(to, role, signing_key.public_key)
+    check_recipient(
+        to,
+        role=role,
+        public_key=signing_key.public_key,
+        form=DeliveryForm.V1,
+        now=now,
+        insecure_accept_simulated=insecure_accept_simulated,
+    )
     if not commitment_fits(role, commitment):
         raise ValueError(
             "commitment: expected 32 octets, not zero for a Data Provider and zero for anybody else"
@@ -98,6 +103,28 @@ def seal_delivery(
     box = _seal(statement, preshared_key, data_key)
     signature = signing_key.sign(delivery_signature_message(statement, sha256(box)))
     return Delivery(statement=statement, box=box, signature=signature).to_bytes()
+
+
+def check_recipient(
+    to: VerifiedEnclave | SimulatedEnclave,
+    *,
+    role: Role,
+    public_key: bytes,
+    form: DeliveryForm,
+    now: datetime,
+    insecure_accept_simulated: UUID | None,
+) -> None:
+    """Refuse, with `PolicyError`, an enclave that this participant must not seal its keys to.
+
+    1. It is real, or simulated and accepted for this very computation. 2. Its evidence was verified less
+    than ten minutes before `now`. 3. Its arguments ask for `form`, and list the sender in `role`.
+    """
+    _check_kind(to, insecure_accept_simulated)
+    _check_age(to.verified_at, now)
+    if to.arguments.terms.delivery is not form:
+        raise PolicyError("delivery: the enclave's arguments ask for another form of delivery")
+    if to.arguments.find(role, public_key) is None:
+        raise PolicyError(f"delivery: the enclave's arguments do not list this key as {role.value}")
 
 
 def open_delivery(delivery: Delivery, *, box_key: BoxKey) -> OpenedDelivery:
@@ -169,11 +196,3 @@ def _check_age(verified_at: datetime, now: datetime) -> None:
     age = now - verified_at
     if not timedelta(0) <= age < MAX_EVIDENCE_AGE:
         raise PolicyError(f"delivery: expected evidence verified less than {MAX_EVIDENCE_AGE} ago, got {age}")
-
-
-def _check_listed(to: VerifiedEnclave | SimulatedEnclave, role: Role, public_key: bytes) -> None:
-    if to.arguments.terms.delivery is not DeliveryForm.V1:
-        raise PolicyError("delivery: the enclave's arguments ask for another form of delivery")
-    listed = {(participant.role, participant.public_key) for participant in to.arguments.participants}
-    if (role, public_key) not in listed:
-        raise PolicyError(f"delivery: the enclave's arguments do not list this key as {role.value}")

@@ -1,0 +1,146 @@
+"""The published client's key delivery: 176 octets, in which neither sender nor role nor contract stands.
+
+Sealing takes a verified enclave whose measured arguments ask for this form; opening gives the two keys in
+buffers that can be erased. Must never be used where the arguments say another form.
+Spec: docs/spec/legacy-delivery.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from nacl._sodium import ffi
+
+from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.sealing.delivery import BoxRefusedError, check_recipient
+from sealroom.core.sealing.enclave_keys import BoxKey, box_form, seal_box
+from sealroom.core.sealing.keys import DataKey, PreSharedKey, SigningKey
+from sealroom.core.sealing.secret import SecretBuffer
+from sealroom.core.wire.byte_fields import KEY_SIZE, SIGNATURE_SIZE, check_size
+from sealroom.core.wire.delivery import RefusalReason
+from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
+from sealroom.core.wire.participants import Role
+from sealroom.core.wire.signatures import verify_ed25519
+from sealroom.core.wire.terms import DeliveryForm
+
+BOX_SIZE = 112
+DELIVERY_SIZE = SIGNATURE_SIZE + BOX_SIZE
+MESSAGE_SIZE = 1 + 1 + KEY_SIZE + DELIVERY_SIZE
+_MARK = 0
+_SENDER_AT = 2
+_DELIVERY_AT = _SENDER_AT + KEY_SIZE
+_PLAIN_SIZE = PreSharedKey.SIZE + DataKey.SIZE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyDelivery:
+    """One delivery, and who sent it in which role by the server's word: parsed, not verified."""
+
+    role: Role
+    sender_pk: bytes
+    signature: bytes
+    box: bytes
+
+    def __post_init__(self) -> None:
+        check_size(self.sender_pk, field="sender_pk", size=KEY_SIZE)
+        check_size(self.signature, field="signature", size=SIGNATURE_SIZE)
+        check_size(self.box, field="box", size=BOX_SIZE)
+
+    def to_bytes(self) -> bytes:
+        """Return the 210 octets of the spool's message."""
+        return bytes((_MARK, self.role.code)) + self.sender_pk + self.signature + self.box
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> LegacyDelivery:
+        """Read the 210 octets; raises `MalformedError` for another length, mark or an unknown role."""
+        check_size(raw, field="delivery", size=MESSAGE_SIZE)
+        if raw[0] != _MARK:
+            raise MalformedError(f"delivery: got {raw[0]}, expected {_MARK}, the mark of the older form")
+        return cls.from_client(
+            raw[_DELIVERY_AT:], role=Role.from_code(raw[1]), sender_pk=raw[_SENDER_AT:_DELIVERY_AT]
+        )
+
+    @classmethod
+    def from_client(cls, delivery: bytes, *, role: Role, sender_pk: bytes) -> LegacyDelivery:
+        """Read the 176 octets that a client sends; raises `MalformedError` for another length."""
+        check_size(delivery, field="delivery", size=DELIVERY_SIZE)
+        return cls(
+            role=role,
+            sender_pk=sender_pk,
+            signature=delivery[:SIGNATURE_SIZE],
+            box=delivery[SIGNATURE_SIZE:],
+        )
+
+    def verify_signature(self, computation: UUID) -> None:
+        """Verify that `sender_pk` signed this box for `computation`; raises `VerificationError`."""
+        verify_ed25519(
+            public_key=self.sender_pk,
+            message=_message(computation, self.box),
+            signature=self.signature,
+            field="delivery signature",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyKeys:
+    """The two keys of one delivery, in buffers of their own."""
+
+    preshared_key: PreSharedKey
+    data_key: DataKey
+
+
+def open_legacy_delivery(delivery: LegacyDelivery, *, box_key: BoxKey) -> LegacyKeys:
+    """Open a delivery whose signature was verified already; `box_key` is the identity key's X25519 form.
+
+    Raises `BoxRefusedError`. That the sender made the box is not to be known.
+    """
+    try:
+        plain = box_key.open(delivery.box)
+    except VerificationError as exc:
+        raise BoxRefusedError(RefusalReason.BOX_UNREADABLE) from exc
+    try:
+        return LegacyKeys(
+            preshared_key=PreSharedKey().fill_from(plain),
+            data_key=DataKey().fill_from(plain, start=PreSharedKey.SIZE),
+        )
+    finally:
+        plain.wipe()
+
+
+def seal_legacy_delivery(
+    *,
+    to: VerifiedEnclave | SimulatedEnclave,
+    role: Role,
+    signing_key: SigningKey,
+    preshared_key: PreSharedKey,
+    data_key: DataKey,
+    now: datetime,
+    insecure_accept_simulated: UUID | None = None,
+) -> bytes:
+    """Seal the two keys to the enclave `to`, giving the 176 octets that the published client would send.
+
+    Raises `PolicyError` for an enclave that is simulated and not accepted, was verified ten minutes before
+    `now` or earlier, does not list the sender in `role`, or asks for another form of delivery.
+    """
+    check_recipient(
+        to,
+        role=role,
+        public_key=signing_key.public_key,
+        form=DeliveryForm.LEGACY,
+        now=now,
+        insecure_accept_simulated=insecure_accept_simulated,
+    )
+    plain = SecretBuffer(_PLAIN_SIZE)
+    ffi.memmove(plain.cdata, preshared_key.cdata, PreSharedKey.SIZE)
+    ffi.memmove(plain.cdata + PreSharedKey.SIZE, data_key.cdata, DataKey.SIZE)
+    try:
+        box = seal_box(plain, box_form(to.identity_pk))
+    finally:
+        plain.wipe()
+    return signing_key.sign(_message(to.arguments.computation, box)) + box
+
+
+def _message(computation: UUID, box: bytes) -> bytes:
+    return computation.bytes + box
