@@ -4,7 +4,8 @@ Each case holds `input`, further files that its format needs (one line of text e
 
     format: what reads it
     layer:  accept, or the layer that must refuse: parse (malformed), commit (key, context or subkey), chunk
-            (authentication), box-unreadable, box-of-another-statement, commitment (a delivery's, or a list's)
+            (authentication), signature, box-unreadable, box-of-another-statement, commitment (of a delivery
+            or a list)
     why:    one sentence
 
 Made by sealing_reference.py, which follows docs/spec and shares no code with sealroom. Run without
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 from sealing_container_cases import container_cases
+from sealing_legacy_cases import legacy_delivery_cases
 from sealing_message_cases import (
     commitment_cases,
     delivery_cases,
@@ -25,7 +27,15 @@ from sealing_message_cases import (
 from vector_files import write_or_check
 
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors" / "sealing"
-MAKERS = (container_cases, delivery_cases, commitment_cases, invitation_cases, log_cases, derivation_cases)
+MAKERS = (
+    container_cases,
+    delivery_cases,
+    legacy_delivery_cases,
+    commitment_cases,
+    invitation_cases,
+    log_cases,
+    derivation_cases,
+)
 
 
 if __name__ == "__main__":

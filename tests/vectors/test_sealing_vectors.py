@@ -11,6 +11,7 @@ from uuid import UUID
 import nacl.bindings
 import pytest
 
+from sealroom.core.compat.legacy_delivery import LegacyDelivery, open_legacy_delivery
 from sealroom.core.errors import MalformedError, SealroomError, VerificationError
 from sealroom.core.sealing.chunks import Layout
 from sealroom.core.sealing.commitment import verify_commitment
@@ -114,6 +115,26 @@ def layer_of_delivery(vector: Vector) -> str:
     return "accept"
 
 
+def layer_of_legacy_delivery(vector: Vector) -> str:
+    try:
+        delivery = LegacyDelivery.from_bytes(vector.input)
+    except MalformedError:
+        return "parse"
+    assert delivery.to_bytes() == vector.input
+    try:
+        delivery.verify_signature(vector.computation)
+    except VerificationError:
+        return "signature"
+    box_key = BoxKey.from_signing_key(SigningKey.from_seed(vector.octets("identity-seed")))
+    try:
+        opened = open_legacy_delivery(delivery, box_key=box_key)
+    except BoxRefusedError as refused:
+        return refused.reason.value
+    assert opened.preshared_key.reveal() == vector.octets("preshared-key")
+    assert opened.data_key.reveal() == vector.octets("data-key")
+    return "accept"
+
+
 def layer_of_commitment(vector: Vector) -> str:
     listed = InputList.from_json(vector.input)
     try:
@@ -180,6 +201,7 @@ LAYERS = {
     "container-subkey": layer_of_container,
     "container-swapped": layer_of_container,
     "delivery": layer_of_delivery,
+    "legacy-delivery": layer_of_legacy_delivery,
     "commitment": layer_of_commitment,
     "invitation": layer_of_invitation,
     "invitation-file": layer_of_invitation,

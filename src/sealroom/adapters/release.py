@@ -16,7 +16,7 @@ from sealroom.core.measurement.template import LIBRARY_FOLDER, START_PATH, Measu
 
 # What runs inside: the enclave zone and the part of the core that it may import.
 _MEASURED_FILES = ("__init__.py", "core/__init__.py", "core/errors.py")
-_MEASURED_FOLDERS = ("core/sealing", "core/wire", "enclave")
+_MEASURED_FOLDERS = ("core/compat", "core/sealing", "core/wire", "enclave")
 _MEASURED_SUFFIXES = {".py", ".txt"}
 _START_SOURCE = "enclave/start.py"
 

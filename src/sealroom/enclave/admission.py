@@ -8,11 +8,12 @@ Spec: docs/spec/key-delivery.md; docs/spec/enclave-session.md, "Admission".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.sealing.delivery import BoxRefusedError, OpenedDelivery, open_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey
-from sealroom.core.sealing.keys import all_distinct, all_equal
+from sealroom.core.sealing.keys import DataKey, PreSharedKey, all_distinct, all_equal
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.delivery import (
     Delivery,
@@ -22,6 +23,7 @@ from sealroom.core.wire.delivery import (
     verify_delivery_signature,
 )
 from sealroom.core.wire.participants import Participant, Role
+from sealroom.core.wire.receipt_opening import ParticipantRecord
 from sealroom.enclave.refusal import ComputationRefusedError, DeliveryRefusedError
 
 
@@ -35,33 +37,50 @@ class Self:
     box_pk: bytes
 
 
+class DeliveredKeys(Protocol):
+    """What a box held, in buffers that can be erased."""
+
+    @property
+    def preshared_key(self) -> PreSharedKey:
+        """What the words derive to."""
+
+    @property
+    def data_key(self) -> DataKey:
+        """The participant's key in this role."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """One filled slot."""
+    """One filled slot: what the receipt says of it, and the keys."""
 
     participant: Participant
     raw: bytes
-    delivery: Delivery
-    keys: OpenedDelivery
+    record: ParticipantRecord
+    keys: DeliveredKeys
+
+    def wipe(self) -> None:
+        """Erase both keys."""
+        self.keys.preshared_key.wipe()
+        self.keys.data_key.wipe()
 
 
 class Slots:
     """The delivery slots: one for each participant item of the measured arguments."""
 
     def __init__(self, own: Self, *, box_key: BoxKey) -> None:
-        self._own = own
-        self._box_key = box_key
+        self.own = own
+        self.box_key = box_key
         self._filled: dict[Participant, Admitted] = {}
 
     @property
     def full(self) -> bool:
         """Whether everybody delivered."""
-        return len(self._filled) == len(self._own.arguments.participants)
+        return len(self._filled) == len(self.own.arguments.participants)
 
     @property
     def admitted(self) -> tuple[Admitted, ...]:
         """The filled slots, in the order of the arguments."""
-        return tuple(self._filled[p] for p in self._own.arguments.participants if p in self._filled)
+        return tuple(self._filled[p] for p in self.own.arguments.participants if p in self._filled)
 
     def in_role(self, role: Role) -> tuple[Admitted, ...]:
         """Return the filled slots of `role`, ordered by index."""
@@ -80,15 +99,32 @@ class Slots:
         """
         delivery = _parse(raw)
         self._check_addressed(delivery.statement)
-        participant = self._find_slot(delivery.statement)
-        filled = self._filled.get(participant)
-        if filled is not None:
-            if filled.raw == raw:
-                return
-            raise DeliveryRefusedError(DeliveryRefusal.SLOT_FILLED)
+        participant = self.find_empty(delivery.statement.role, delivery.statement.sender_pk, raw)
+        if participant is None:
+            return
         _check_signature(delivery)
-        keys = _open(delivery, self._box_key)
-        self._filled[participant] = Admitted(participant=participant, raw=raw, delivery=delivery, keys=keys)
+        keys = _open(delivery, self.box_key)
+        record = ParticipantRecord.from_delivery(delivery, index=participant.index)
+        self.fill(Admitted(participant=participant, raw=raw, record=record, keys=keys))
+
+    def find_empty(self, role: Role, sender_pk: bytes, raw: bytes) -> Participant | None:
+        """Return the slot of that role and key, or `None` when `raw` fills it already.
+
+        Raises `DeliveryRefusedError` when nobody is listed so, or another delivery fills it.
+        """
+        participant = self.own.arguments.find(role, sender_pk)
+        if participant is None:
+            raise DeliveryRefusedError(DeliveryRefusal.NOT_LISTED)
+        filled = self._filled.get(participant)
+        if filled is None:
+            return participant
+        if filled.raw != raw:
+            raise DeliveryRefusedError(DeliveryRefusal.SLOT_FILLED)
+        return None
+
+    def fill(self, admitted: Admitted) -> None:
+        """Put a delivery into its slot, which is empty."""
+        self._filled[admitted.participant] = admitted
 
     def check_keys(self) -> None:
         """Check, once and with all slots full, that everybody knows the words and no data key stands twice.
@@ -106,22 +142,16 @@ class Slots:
     def wipe(self) -> None:
         """Erase every delivered key."""
         for slot in self._filled.values():
-            slot.keys.wipe()
+            slot.wipe()
 
     def _check_addressed(self, statement: Statement) -> None:
-        own = self._own
+        own = self.own
         if statement.agreement != own.arguments.agreement:
             raise DeliveryRefusedError(DeliveryRefusal.AGREEMENT)
         if statement.mrenclave != own.mrenclave:
             raise DeliveryRefusedError(DeliveryRefusal.MRENCLAVE)
         if (statement.identity_pk, statement.box_pk) != (own.identity_pk, own.box_pk):
             raise DeliveryRefusedError(DeliveryRefusal.ENCLAVE_KEYS)
-
-    def _find_slot(self, statement: Statement) -> Participant:
-        participant = self._own.arguments.find(statement.role, statement.sender_pk)
-        if participant is None:
-            raise DeliveryRefusedError(DeliveryRefusal.NOT_LISTED)
-        return participant
 
 
 def _parse(raw: bytes) -> Delivery:

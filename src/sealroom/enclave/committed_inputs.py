@@ -6,7 +6,9 @@ Spec: docs/spec/commitment.md; docs/spec/enclave-session.md, "Checked once".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sealroom.core.errors import MalformedError, VerificationError
@@ -21,13 +23,16 @@ from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.refusal import ComputationRefusedError
 from sealroom.enclave.sealed_files import Checking, SealedFile, check_sealed_file
 
+if TYPE_CHECKING:
+    from sealroom.enclave.legacy.whole_files import WholeFile
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedInput:
     """One input file: what the receipt says of it, and the checked container."""
 
     record: InputRecord
-    file: SealedFile
+    file: SealedFile | WholeFile
 
 
 def check_inputs(
@@ -38,12 +43,17 @@ def check_inputs(
     Raises `ComputationRefusedError` with `inputs-differ` for a list or file that is missing, added, swapped,
     renamed, reordered, changed, or that does not open with its provider's key.
     """
+    return gather_inputs(
+        found
+        for provider in providers
+        for found in _inputs_of(spool, provider, computation=computation, checking=checking)
+    )
+
+
+def gather_inputs(found: Iterable[CommittedInput]) -> tuple[CommittedInput, ...]:
+    """Return the inputs that checking gives, one by one; `inputs-differ` where it fails, or for too many."""
     try:
-        inputs = tuple(
-            found
-            for provider in providers
-            for found in _inputs_of(spool, provider, computation=computation, checking=checking)
-        )
+        inputs = tuple(found)
         if len(inputs) > MAX_TOTAL_INPUTS:
             raise MalformedError(f"inputs: got {len(inputs)}, expected at most {MAX_TOTAL_INPUTS}")
     except ComputationRefusedError:
@@ -53,16 +63,21 @@ def check_inputs(
     return inputs
 
 
+def read_input_list(spool: HostFolder, provider: int) -> InputList:
+    """Read a provider's list, which nothing vouches for yet; raises `MalformedError`."""
+    raw = spool.read(names.input_list_name(provider), max_bytes=names.MAX_LIST_BYTES)
+    if raw is None:
+        raise MalformedError("input list: missing")
+    return InputList.from_json(raw)
+
+
 def _inputs_of(
     spool: HostFolder, provider: Admitted, *, computation: UUID, checking: Checking
 ) -> list[CommittedInput]:
     participant = provider.participant
-    raw = spool.read(names.input_list_name(participant.index), max_bytes=names.MAX_LIST_BYTES)
-    if raw is None:
-        raise MalformedError("input list: missing")
-    listed = InputList.from_json(raw)
+    listed = read_input_list(spool, participant.index)
     verify_commitment(
-        provider.delivery.statement.commitment,
+        provider.record.statement.commitment,
         listed,
         computation=computation,
         sender_pk=participant.public_key,

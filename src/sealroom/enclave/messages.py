@@ -98,7 +98,7 @@ class HostFolder:
                 pause()
         return HashedFile(sha256=digest.digest(), start=start)
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes | bytearray) -> None:
         """Write a file under a temporary name, then give it its own: a reader finds all of it or nothing."""
         with self.create(name) as file:
             _write_all(file, content)
@@ -206,7 +206,7 @@ def _read_up_to(file: io.FileIO, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _write_all(file: io.FileIO, content: bytes) -> None:
+def _write_all(file: io.FileIO, content: bytes | bytearray) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]

@@ -7,15 +7,17 @@ Spec: docs/spec/receipt.md; docs/spec/enclave-session.md, "Opening".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sealroom.core.sealing.enclave_keys import BoxKey, IdentityKey, RunKey
+from sealroom.core.sealing.enclave_keys import IdentityKey, RunKey
 from sealroom.core.sealing.log import LogKey
 from sealroom.core.sealing.output_key import OutputKey, derive_output_key
 from sealroom.core.sealing.receipt import sign_opening
+from sealroom.core.sealing.secret import Secret32
 from sealroom.core.wire.dsse import Envelope
 from sealroom.core.wire.participants import Participant, Role
-from sealroom.core.wire.receipt_opening import Opening, ParticipantRecord
+from sealroom.core.wire.receipt_opening import Opening
 from sealroom.enclave.admission import Admitted, Self, Slots
 from sealroom.enclave.committed_inputs import CommittedInput
 
@@ -25,7 +27,7 @@ class Consumer:
     """A Result Consumer, and what results to it are sealed with."""
 
     participant: Participant
-    key: OutputKey
+    key: Secret32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,31 +41,36 @@ class Opened:
 
 
 def open_receipt(
-    own: Self,
     slots: Slots,
     inputs: tuple[CommittedInput, ...],
     *,
     identity_key: IdentityKey,
-    box_key: BoxKey,
+    result_key: Callable[[Self, Admitted], Secret32],
 ) -> Opened:
-    """Derive the keys of the run, sign the opening, and wipe identity, box and delivered keys."""
-    run_key = RunKey.generate()
-    consumers = tuple(_consumer(own, slot) for slot in slots.in_role(Role.RESULT_CONSUMER))
+    """Take the keys of the run, sign the opening, and wipe identity, box and delivered keys.
+
+    `result_key` gives what the results to a consumer are sealed with, in a buffer of its own.
+    """
+    own, run_key = slots.own, RunKey.generate()
+    consumers = tuple(
+        Consumer(participant=slot.participant, key=result_key(own, slot))
+        for slot in slots.in_role(Role.RESULT_CONSUMER)
+    )
     opening = _opening(own, slots.admitted, inputs, run_key=run_key.public_key)
     envelope = sign_opening(opening, identity_key=identity_key)
-    box_key.wipe()
+    slots.box_key.wipe()
     slots.wipe()
     return Opened(envelope=envelope, run_key=run_key, log_key=LogKey.generate(), consumers=consumers)
 
 
-def _consumer(own: Self, slot: Admitted) -> Consumer:
-    key = derive_output_key(
+def output_key(own: Self, slot: Admitted) -> OutputKey:
+    """Derive what opens this launch's results to one consumer, and nothing else."""
+    return derive_output_key(
         slot.keys.data_key,
         box_pk=own.box_pk,
         computation=own.arguments.computation,
         consumer_pk=slot.participant.public_key,
     )
-    return Consumer(participant=slot.participant, key=key)
 
 
 def _opening(
@@ -80,9 +87,7 @@ def _opening(
         identity_pk=own.identity_pk,
         box_pk=own.box_pk,
         run_key=run_key,
-        participants=tuple(
-            ParticipantRecord.from_delivery(slot.delivery, index=slot.participant.index) for slot in admitted
-        ),
+        participants=tuple(slot.record for slot in admitted),
         inputs=tuple(found.record for found in inputs),
         code=arguments.code_digest,
         packages=arguments.packages_digest,

@@ -1,7 +1,7 @@
 """The results of a run: their names, their one budget, and their release by a closing.
 
-A result lies in the spool under a temporary name and without its header, which no key opens, until the run
-has succeeded. Must never let a plaintext, or a digest of one, leave.
+Nothing of a result opens for anybody until the run has succeeded. Must never let a plaintext, or a digest of
+one, leave.
 Spec: docs/spec/enclave-session.md, "Results".
 """
 
@@ -10,14 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
+from typing import Protocol
 
 from sealroom.core.errors import MalformedError
-from sealroom.core.sealing.context import Context
 from sealroom.core.wire import spool as names
 from sealroom.core.wire.names import check_file_name
 from sealroom.core.wire.receipt_closing import MAX_TOTAL_OUTPUTS, OutputRecord
-from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.opening import Consumer
 from sealroom.enclave.result_files import ResultFile
 
@@ -54,22 +52,19 @@ class _Shelf:
         return name
 
 
+class MakeResult(Protocol):
+    """Makes a result that is not begun yet; `place` is its name in the spool until it is released."""
+
+    def __call__(self, consumer: Consumer, *, place: str, name: str) -> ResultFile:
+        """Make it."""
+
+
 class Outputs:
     """All results of one run. `max_bytes` bounds plaintexts and names, counted once for each consumer."""
 
-    def __init__(
-        self,
-        spool: HostFolder,
-        consumers: tuple[Consumer, ...],
-        *,
-        computation: UUID,
-        box_pk: bytes,
-        max_bytes: int,
-    ) -> None:
-        self._spool = spool
+    def __init__(self, consumers: tuple[Consumer, ...], *, make: MakeResult, max_bytes: int) -> None:
         self._shelves = [_Shelf(consumer) for consumer in consumers]
-        self._computation = computation
-        self._box_pk = box_pk
+        self._make = make
         self._left = self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._exceeded = False
@@ -146,14 +141,8 @@ class Outputs:
             _check_name(name, shelf)
             self._check_count(shelf)
             self._spend(len(name.encode()))
-            context = Context.result(
-                computation=self._computation,
-                owner_pk=shelf.consumer.participant.public_key,
-                box_pk=self._box_pk,
-                name=name,
-            )
             place = names.result_name(consumer, len(shelf.files))
-            file = ResultFile(self._spool, place, key=shelf.consumer.key, context=context)
+            file = self._make(shelf.consumer, place=place, name=name)
             shelf.files.append(file)
             return file
 

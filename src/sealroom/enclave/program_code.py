@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.sealing.context import Context
@@ -30,6 +31,9 @@ from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.refusal import ComputationRefusedError
 from sealroom.enclave.sealed_files import Checking, SealedFile, check_sealed_file
 
+if TYPE_CHECKING:
+    from sealroom.enclave.legacy.whole_files import WholeFile
+
 _NO_PACKAGES = bytes(DIGEST_SIZE)
 _READ_BLOCK = 1 << 18
 
@@ -39,7 +43,7 @@ class ProgramCode:
     """All files of the program, by path: clear ones in memory, sealed ones ready to open."""
 
     clear: dict[str, bytes]
-    sealed: dict[str, SealedFile]
+    sealed: dict[str, SealedFile | WholeFile]
 
     @property
     def paths(self) -> frozenset[str]:
@@ -77,7 +81,7 @@ def check_code(
     """
     _check_signature(spool, provider.participant.public_key, arguments)
     try:
-        listed = _read_list(spool, arguments)
+        listed = read_code_list(spool, arguments)
         return _check_files(listed, code_folder, provider, arguments=arguments, checking=checking)
     except ComputationRefusedError:
         raise
@@ -99,7 +103,8 @@ def _check_signature(spool: HostFolder, public_key: bytes, arguments: Arguments)
         raise ComputationRefusedError(RefusalReason.CODE_SIGNATURE) from exc
 
 
-def _read_list(spool: HostFolder, arguments: Arguments) -> CodeList:
+def read_code_list(spool: HostFolder, arguments: Arguments) -> CodeList:
+    """Read the code list; raises `MalformedError` or `VerificationError` for any but the measured one."""
     raw = spool.read(names.CODE_LIST, max_bytes=MAX_CODE_LIST_BYTES)
     if raw is None:
         raise MalformedError("code list: missing")
@@ -121,15 +126,15 @@ def _check_files(
     checking: Checking,
 ) -> ProgramCode:
     clear: dict[str, bytes] = {}
-    sealed: dict[str, SealedFile] = {}
+    sealed: dict[str, SealedFile | WholeFile] = {}
     for file in listed.files:
         if file.path in CLEAR_PATHS:
-            clear[file.path] = _read_clear(folder, file)
+            clear[file.path] = read_clear_file(folder, file)
             continue
         context = Context.code(
             computation=arguments.computation, owner_pk=provider.participant.public_key, path=file.path
         )
-        sealed[file.path] = check_sealed_file(
+        found = check_sealed_file(
             folder,
             file.path,
             size=file.size,
@@ -138,11 +143,13 @@ def _check_files(
             context=context,
             checking=checking,
         )
-        _open_to_the_end(sealed[file.path], checking)
+        _open_to_the_end(found, checking)
+        sealed[file.path] = found
     return ProgramCode(clear=clear, sealed=sealed)
 
 
-def _read_clear(folder: HostFolder, file: CodeFile) -> bytes:
+def read_clear_file(folder: HostFolder, file: CodeFile) -> bytes:
+    """Read a clear file; raises `MalformedError` or `VerificationError` for any but the listed one."""
     raw = folder.read(file.path, max_bytes=file.size)
     if raw is None or not hmac.compare_digest(sha256(raw), file.sha256):
         raise VerificationError(f"{file.path}: not the file with the listed digest")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from typing import Protocol
 
 from sealroom.core.sealing.container_writer import ContainerWriter
 from sealroom.core.sealing.context import Context
@@ -16,11 +17,39 @@ from sealroom.core.sealing.secret import Secret32
 from sealroom.enclave.messages import HostFolder
 
 
-class ResultFile:
+class ResultFile(Protocol):
     """A result to one consumer: begun, then finished or discarded, and released at the end.
 
     Nothing is on the host's disk before `begin`. A result that was discarded stays so.
     """
+
+    name: str
+    plain_size: int
+    finished: bool
+    discarded: bool
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of the whole sealed file, known without reading it back from the host."""
+
+    def begin(self) -> None:
+        """Create what the host sees of it."""
+
+    def write(self, plain: memoryview) -> None:
+        """Add to the result; after a failure it can only be discarded."""
+
+    def finish(self) -> None:
+        """Complete the result: it opens for nobody yet."""
+
+    def release(self, place: str) -> None:
+        """Let the host have the whole of it, under its final name."""
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+
+
+class SealedResult:
+    """A result as a container in the spool."""
 
     def __init__(self, spool: HostFolder, place: str, *, key: Secret32, context: Context) -> None:
         self.name = context.name
@@ -52,9 +81,9 @@ class ResultFile:
         self._sink.close()
         self.finished = True
 
-    def release(self, name: str) -> None:
+    def release(self, place: str) -> None:
         """Write the header and give the file its final name."""
-        self._spool.complete(self._place, start=self._sink.header, name=name)
+        self._spool.complete(self._place, start=self._sink.header, name=place)
 
     def discard(self) -> None:
         """Wipe the key and remove the file."""

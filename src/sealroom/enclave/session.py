@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from sealroom.core.errors import SealroomError, VerificationError
+from sealroom.core.errors import SealroomError
 from sealroom.core.sealing.enclave_keys import BoxKey, IdentityKey
 from sealroom.core.sealing.receipt import sign_refusal
 from sealroom.core.wire import spool as names
@@ -23,10 +24,10 @@ from sealroom.core.wire.receipt import Refusal
 from sealroom.core.wire.receipt_closing import Outcome
 from sealroom.core.wire.report_data import report_data
 from sealroom.core.wire.spool import PublicKeys
-from sealroom.core.wire.terms import DeliveryForm
 from sealroom.enclave import program_api
 from sealroom.enclave.admission import Self, Slots
-from sealroom.enclave.committed_inputs import CommittedInput, check_inputs
+from sealroom.enclave.committed_inputs import CommittedInput
+from sealroom.enclave.form import Form, form_of
 from sealroom.enclave.identity.attestation import attest, device_folder
 from sealroom.enclave.importer import Importer
 from sealroom.enclave.inputs import Input
@@ -36,7 +37,7 @@ from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.opening import Opened, open_receipt
 from sealroom.enclave.outputs import Outputs
 from sealroom.enclave.program import run_program
-from sealroom.enclave.program_code import ProgramCode, check_code
+from sealroom.enclave.program_code import ProgramCode
 from sealroom.enclave.refusal import ComputationRefusedError
 from sealroom.enclave.running import Ending, Run
 from sealroom.enclave.sealed_files import Checking
@@ -58,6 +59,7 @@ class _Enclave:
     base: Path
     spool: HostFolder
     own: Self
+    form: Form
     identity_key: IdentityKey
     box_key: BoxKey
 
@@ -74,7 +76,7 @@ class _Ready:
 def run_session(base: Path, items: Sequence[str]) -> int:
     """Run the enclave whose launch folder is `base`, with the measured `items`.
 
-    1. Read the arguments, and refuse what this release does not do.
+    1. Read the arguments, and find the form of delivery that they say.
     2. Make the identity key and the box key, and bind both to this enclave's report.
     3. Publish quote and public keys.
     4. Admit deliveries until every slot is full.
@@ -86,8 +88,8 @@ def run_session(base: Path, items: Sequence[str]) -> int:
     Returns an exit code when no program ran: a run that was opened ends the process itself.
     """
     try:
-        arguments = _read_arguments(items)
-        enclave = _publish(base, arguments)
+        arguments = arguments_from_items(items)
+        enclave = _publish(base, arguments, form_of(arguments))
         ready = _admit(enclave)
     except (SealroomError, OSError) as exc:
         print(f"enclave: {exc}", file=sys.stderr)
@@ -97,16 +99,10 @@ def run_session(base: Path, items: Sequence[str]) -> int:
     return _run(enclave, ready)
 
 
-def _read_arguments(items: Sequence[str]) -> Arguments:
-    arguments = arguments_from_items(items)
-    if arguments.terms.delivery is not DeliveryForm.V1:
-        raise VerificationError("arguments: delivery=legacy is not in this release")
-    return arguments
-
-
-def _publish(base: Path, arguments: Arguments) -> _Enclave:
+def _publish(base: Path, arguments: Arguments, form: Form) -> _Enclave:
     """Do steps 2 and 3."""
-    identity_key, box_key, spool = IdentityKey.generate(), BoxKey.generate(), HostFolder(base / _SPOOL)
+    identity_key, spool = IdentityKey.generate(), HostFolder(base / _SPOOL)
+    box_key = form.make_box_key(identity_key)
     public = PublicKeys(identity_pk=identity_key.public_key, box_pk=box_key.public_key)
     bound = report_data(identity_pk=public.identity_pk, box_pk=public.box_pk)
     tee = arguments.terms.tee
@@ -119,12 +115,12 @@ def _publish(base: Path, arguments: Arguments) -> _Enclave:
         identity_pk=public.identity_pk,
         box_pk=public.box_pk,
     )
-    return _Enclave(base=base, spool=spool, own=own, identity_key=identity_key, box_key=box_key)
+    return _Enclave(base=base, spool=spool, own=own, form=form, identity_key=identity_key, box_key=box_key)
 
 
 def _admit(enclave: _Enclave) -> _Ready | None:
     """Do steps 4 to 6; return `None` when the computation was refused, and the refusal signed."""
-    slots = Slots(enclave.own, box_key=enclave.box_key)
+    slots = enclave.form.make_slots(enclave.own, box_key=enclave.box_key)
     checking = Checking(lambda: check_not_ended(enclave.spool))
     ready: _Ready | None = None
     try:
@@ -133,7 +129,7 @@ def _admit(enclave: _Enclave) -> _Ready | None:
         inputs, code = _check_files(enclave, slots, checking)
         check_not_ended(enclave.spool)
         opened = open_receipt(
-            enclave.own, slots, inputs, identity_key=enclave.identity_key, box_key=enclave.box_key
+            slots, inputs, identity_key=enclave.identity_key, result_key=enclave.form.result_key
         )
         enclave.spool.write(names.OPENING, opened.envelope.to_bytes())
         ready = _Ready(opened=opened, inputs=inputs, code=code)
@@ -159,13 +155,9 @@ def _check_files(
     enclave: _Enclave, slots: Slots, checking: Checking
 ) -> tuple[tuple[CommittedInput, ...], ProgramCode]:
     """Do step 5, from the inputs on; a host that asks to end is heard between blocks."""
-    arguments = enclave.own.arguments
-    inputs = check_inputs(
-        enclave.spool, slots.in_role(Role.DATA_PROVIDER), computation=arguments.computation, checking=checking
-    )
-    (provider,) = slots.in_role(Role.CODE_PROVIDER)
-    code_folder = HostFolder(enclave.base / _CODE)
-    code = check_code(enclave.spool, code_folder, provider, arguments=arguments, checking=checking)
+    form, spool = enclave.form, enclave.spool
+    inputs = form.check_inputs(spool, slots, checking=checking)
+    code = form.check_code(spool, HostFolder(enclave.base / _CODE), slots, checking=checking)
     return inputs, code
 
 
@@ -184,13 +176,8 @@ def _refuse(enclave: _Enclave, reason: RefusalReason) -> None:
 def _run(enclave: _Enclave, ready: _Ready) -> NoReturn:
     """Do steps 7 and 8."""
     own, opened, limits = enclave.own, ready.opened, enclave.own.arguments.terms.limits
-    outputs = Outputs(
-        enclave.spool,
-        opened.consumers,
-        computation=own.arguments.computation,
-        box_pk=own.box_pk,
-        max_bytes=limits.max_output_bytes,
-    )
+    make = partial(enclave.form.make_result, enclave.spool, own)
+    outputs = Outputs(opened.consumers, make=make, max_bytes=limits.max_output_bytes)
     log = LogCapture(limits.max_log_bytes)
     run = Run(own=own, opened=opened, outputs=outputs, log=log, spool=enclave.spool)
     Deadline(limits.max_seconds, lambda: run.finish(Ending(outcome=Outcome.LIMIT))).start()

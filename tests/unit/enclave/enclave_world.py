@@ -352,6 +352,7 @@ class World:
             "__init__.py",
             "core/__init__.py",
             "core/errors.py",
+            "core/compat",
             "core/wire",
             "core/sealing",
             "enclave",

@@ -7,7 +7,6 @@ from sealroom.core.wire.byte_fields import sha256
 from sealroom.core.wire.delivery import verify_statement_signature
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt_closing import Outcome, OutputRecord
-from sealroom.core.wire.terms import DeliveryForm
 
 # A process of its own in every test.
 pytestmark = pytest.mark.e2e
@@ -279,14 +278,6 @@ def test_refuses_arguments_that_are_not_in_their_one_encoding(world: World) -> N
     world.start_with((*items[:-1], items[-1].upper()))
     assert world.wait() == 2
     assert "arguments" in world.stderr()
-    assert not (world.spool / "public").exists()
-
-
-def test_refuses_the_legacy_delivery_form_with_that_sentence(world: World) -> None:
-    world.delivery_form = DeliveryForm.LEGACY
-    world.launch()
-    assert world.wait() == 2
-    assert world.stderr() == "enclave: arguments: delivery=legacy is not in this release\n"
     assert not (world.spool / "public").exists()
 
 

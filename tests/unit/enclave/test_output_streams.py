@@ -21,6 +21,7 @@ from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.opening import Consumer
 from sealroom.enclave.output_stream import OutputStream
 from sealroom.enclave.outputs import OutputLimitError, Outputs
+from sealroom.enclave.result_files import ResultFile, SealedResult
 
 COMPUTATION = uuid4()
 BOX_PK = b"\x05" * 32
@@ -42,12 +43,20 @@ class Shelves:
             )
             for index in range(2)
         ]
+        self.spool = HostFolder(folder)
         self.outputs = Outputs(
-            HostFolder(folder),
             tuple(Consumer(participant=person, key=OutputKey.from_bytes(KEY)) for person in self.people),
-            computation=COMPUTATION,
-            box_pk=BOX_PK,
+            make=self.make,
             max_bytes=max_bytes,
+        )
+
+    def make(self, consumer: Consumer, *, place: str, name: str) -> ResultFile:
+        context = self.context(consumer.participant.index, name)
+        return SealedResult(self.spool, place, key=consumer.key, context=context)
+
+    def context(self, consumer: int, name: str) -> Context:
+        return Context.result(
+            computation=COMPUTATION, owner_pk=self.people[consumer].public_key, box_pk=BOX_PK, name=name
         )
 
     def stream(self, name: str | None = "result", *, to: tuple[int, ...] = (0,)) -> OutputStream:
@@ -58,9 +67,7 @@ class Shelves:
         return {str(place.relative_to(self.folder)): place.read_bytes() for place in found}
 
     def open(self, consumer: int, number: int, name: str) -> bytes:
-        context = Context.result(
-            computation=COMPUTATION, owner_pk=self.people[consumer].public_key, box_pk=BOX_PK, name=name
-        )
+        context = self.context(consumer, name)
         raw = self.files()[f"results/{consumer}/{number}"]
         return open_bytes(raw, key=OutputKey.from_bytes(KEY), context=context)
 
