@@ -28,7 +28,7 @@ def test_first_party_files_are_the_enclave_and_its_part_of_the_core() -> None:
     topics = {
         path.split("/")[3] for path in paths if path.startswith("lib/sealroom/core/") and path.count("/") > 3
     }
-    assert topics == {"sealing", "wire"}
+    assert topics == {"compat", "sealing", "wire"}
 
 
 def test_digests_are_of_the_installed_files() -> None:

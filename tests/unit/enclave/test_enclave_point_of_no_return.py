@@ -1,10 +1,13 @@
 """The moments around the opening, with a host that acts exactly then: the session's steps in this process."""
 
+from pathlib import Path
+
 import pytest
 from enclave_world import MRENCLAVE, World
+from legacy_world import LegacyWorld
 
 from sealroom.core.sealing.context import Context
-from sealroom.core.sealing.enclave_keys import BoxKey, IdentityKey
+from sealroom.core.sealing.enclave_keys import IdentityKey
 from sealroom.core.sealing.header import Header, Subkey, unlock
 from sealroom.core.sealing.keys import DataKey
 from sealroom.core.wire import spool as names
@@ -12,6 +15,7 @@ from sealroom.core.wire.delivery import RefusalReason
 from sealroom.core.wire.spool import PublicKeys
 from sealroom.enclave import sealed_files, session
 from sealroom.enclave.admission import Self
+from sealroom.enclave.form import form_of
 from sealroom.enclave.messages import HostFolder
 
 
@@ -65,7 +69,8 @@ class WatchedSubkeys(ActingHost):
 def waiting(world: World, spool: HostFolder) -> session._Enclave:
     """Return an enclave whose deliveries are all in the inbox."""
     world.prepare()
-    identity_key, box_key = IdentityKey.generate(), BoxKey.generate()
+    form, identity_key = form_of(world.arguments), IdentityKey.generate()
+    box_key = form.make_box_key(identity_key)
     public = PublicKeys(identity_pk=identity_key.public_key, box_pk=box_key.public_key)
     world.put("public", public.to_bytes())
     world.deliver_all()
@@ -75,7 +80,9 @@ def waiting(world: World, spool: HostFolder) -> session._Enclave:
         identity_pk=public.identity_pk,
         box_pk=public.box_pk,
     )
-    return session._Enclave(base=world.base, spool=spool, own=own, identity_key=identity_key, box_key=box_key)
+    return session._Enclave(
+        base=world.base, spool=spool, own=own, form=form, identity_key=identity_key, box_key=box_key
+    )
 
 
 def assert_wiped(enclave: session._Enclave) -> None:
@@ -88,6 +95,17 @@ def test_an_opened_enclave_has_wiped_its_keys(world: World) -> None:
     assert session._admit(enclave) is not None
     assert_wiped(enclave)
     assert world.opening().mrenclave == MRENCLAVE
+
+
+def test_an_enclave_of_the_older_form_has_wiped_its_keys_and_kept_the_consumers(tmp_path: Path) -> None:
+    world = LegacyWorld(tmp_path)
+    world.add_input(0, "a.enc", b"whole")
+    enclave = waiting(world, HostFolder(world.spool))
+    ready = session._admit(enclave)
+    assert ready is not None
+    assert_wiped(enclave)
+    (consumer,) = ready.opened.consumers
+    assert consumer.key.reveal() == world.consumers[0].data_key_bytes
 
 
 # Reading the code list is the last thing before the opening when all code is clear.

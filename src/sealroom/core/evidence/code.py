@@ -15,11 +15,12 @@ from sealroom.core.wire.byte_fields import DIGEST_SIZE, sha256
 from sealroom.core.wire.code_list import REQUIREMENTS, verify_code_signature
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.report_data import check_report_data
-from sealroom.core.wire.terms import ENTRY
+from sealroom.core.wire.terms import ENTRY, DeliveryForm
 
 PACKAGES_NOT_SUPPORTED = "packages are not supported yet in this release: requirements.txt must be empty"
 
 _BOX_KEY_AT = 32
+_UNSIGNED = "none in the form of delivery that your policy allows: the measured digest alone names the code"
 
 
 def appraise_code(
@@ -30,7 +31,10 @@ def appraise_code(
     1. Its provider's signature. 2. `run.py` is the one listed. 3. No packages. 4. The code one knows.
     """
     provider = arguments.in_role(Role.CODE_PROVIDER)[0]
-    record.rule("code.signature", lambda: _signature(bundle, arguments), f"by {provider.email}")
+    if arguments.terms.delivery is DeliveryForm.LEGACY:
+        record.rule("code.signature", lambda: _no_signature(bundle), _UNSIGNED, required=_UNSIGNED)
+    else:
+        record.rule("code.signature", lambda: _signature(bundle, arguments), f"by {provider.email}")
     record.rule("code.entry-point", lambda: _listed(bundle, ENTRY, bundle.entry_point), "as listed")
     record.rule("code.packages", lambda: _packages(bundle, arguments), "none")
     if expected is None:
@@ -47,6 +51,12 @@ def appraise_keys(record: Record, bundle: EvidenceBundle, *, report: SgxReport) 
         lambda: _bound_box_key(bundle, report),
         lambda box_pk: f"identity key {bundle.identity_pk.hex()}, box key {box_pk.hex()}",
     )
+
+
+def _no_signature(bundle: EvidenceBundle) -> None:
+    """Refuse a signature where the form of delivery has none: it would pass for one that was checked."""
+    if bundle.code_signature is not None:
+        raise VerificationError("code signature: there is one, and the form of delivery has none")
 
 
 def _signature(bundle: EvidenceBundle, arguments: Arguments) -> None:

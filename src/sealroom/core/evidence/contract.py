@@ -44,7 +44,7 @@ def appraise_contract(
         record.rule("contract.terms", lambda: _terms(arguments, expected), arguments.terms_digest.hex())
         record.rule("contract.own-roles", lambda: _own_roles(arguments, expected), _own(expected))
         _appraise_participants(record, arguments, policy=policy, expected=expected)
-    record.rule("contract.delivery", lambda: _delivery(arguments, policy), terms.delivery.value)
+    record.rule("contract.delivery", lambda: _delivery(arguments, policy), _delivery_form(arguments))
     record.rule("contract.logs", lambda: _logs(arguments, policy), _log_readers(arguments))
 
 
@@ -75,6 +75,15 @@ def _terms(arguments: Arguments, expected: Expectations) -> None:
 def _delivery(arguments: Arguments, policy: Policy) -> None:
     if arguments.terms.delivery is DeliveryForm.LEGACY and not policy.allow_legacy_delivery:
         raise PolicyError(f"delivery: legacy, which policy {policy.name} does not allow")
+
+
+def _delivery_form(arguments: Arguments) -> str:
+    if arguments.terms.delivery is DeliveryForm.V1:
+        return str(DeliveryForm.V1.value)
+    return (
+        "legacy, the published client's: the box names neither sender nor role, nobody committed to the "
+        "inputs or signed the code, and each consumer's data key stays in the enclave while the program runs"
+    )
 
 
 def _logs(arguments: Arguments, policy: Policy) -> None:

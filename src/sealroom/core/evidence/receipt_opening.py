@@ -13,6 +13,7 @@ from sealroom.core.wire.dsse import Envelope, verify_envelope
 from sealroom.core.wire.input_list import InputFile, InputList
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import Opening
+from sealroom.core.wire.terms import DeliveryForm
 
 
 def appraise_opening(record: Record, envelope: Envelope, *, enclave: ContractSigner) -> Opening | None:
@@ -37,7 +38,9 @@ def appraise_opening(record: Record, envelope: Envelope, *, enclave: ContractSig
     count = f"{len(arguments.participants)} of {len(arguments.participants)}"
     record.rule("participants.slots", lambda: check_slots(opening, arguments), count)
     # The others pair records with slots: without the same slots there is nothing to pair.
-    if record.passed("participants.slots"):
+    if record.passed("participants.slots") and arguments.terms.delivery is DeliveryForm.LEGACY:
+        appraise_legacy_participants(record, opening, enclave=enclave)
+    elif record.passed("participants.slots"):
         record.rule("participants.statements", lambda: check_statements(opening, arguments, enclave), count)
         record.rule("participants.signatures", lambda: check_signatures(opening), count)
         inputs = f"{len(opening.inputs)} files"
@@ -106,12 +109,55 @@ def check_signatures(opening: Opening) -> None:
             raise VerificationError(f"{delivered.role.value} {delivered.index}: {exc}") from exc
 
 
-def check_inputs(opening: Opening, arguments: Arguments) -> None:
-    """Refuse inputs that are not those of the commitments, and a commitment of who brings none."""
+def appraise_legacy_participants(record: Record, opening: Opening, *, enclave: ContractSigner) -> None:
+    """Record what the published client's form leaves to check, and say what it does not have.
+
+    The enclave wrote the statements itself: its word is worth what its measured code is, and is nobody
+    else's.
+    """
+    arguments = enclave.arguments
+    record.rule(
+        "participants.statements",
+        lambda: check_statements(opening, arguments, enclave),
+        "written by the enclave: no participant made one",
+        required="the enclave's own word",
+    )
+    record.rule(
+        "participants.signatures",
+        lambda: None,
+        "verified by the enclave alone: they are over the sealed boxes, which no receipt carries",
+        required="the enclave's own word",
+    )
+    record.rule(
+        "participants.inputs",
+        lambda: check_uncommitted_inputs(opening, arguments),
+        f"{len(opening.inputs)} files, which nobody committed to",
+        required="files of listed Data Providers, and no commitment, which this form has not",
+    )
+
+
+def check_uncommitted_inputs(opening: Opening, arguments: Arguments) -> None:
+    """Refuse a commitment in the published client's form: it would pass for one that somebody made."""
+    check_listed_providers(opening, arguments)
+    for delivered in opening.participants:
+        check_same(
+            f"{delivered.role.value} {delivered.index}: commitment",
+            delivered.statement.commitment,
+            NO_COMMITMENT,
+        )
+
+
+def check_listed_providers(opening: Opening, arguments: Arguments) -> None:
+    """Refuse an input of a Data Provider whom the arguments do not list."""
     providers = len(arguments.in_role(Role.DATA_PROVIDER))
     strangers = [file.provider for file in opening.inputs if file.provider >= providers]
     if strangers:
         raise VerificationError(f"inputs: a file of data-provider {strangers[0]}, who is not listed")
+
+
+def check_inputs(opening: Opening, arguments: Arguments) -> None:
+    """Refuse inputs that are not those of the commitments, and a commitment of who brings none."""
+    check_listed_providers(opening, arguments)
     for delivered in opening.participants:
         statement, who = delivered.statement, f"{delivered.role.value} {delivered.index}"
         if delivered.role is not Role.DATA_PROVIDER:

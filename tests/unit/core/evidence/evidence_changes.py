@@ -13,6 +13,7 @@ from sealroom.core.evidence.verdict import Verdict
 from sealroom.core.wire.bundle import RawCollateral
 from sealroom.core.wire.code_list import CodeList
 from sealroom.core.wire.participants import Role
+from sealroom.core.wire.terms import DeliveryForm
 from sealroom.insecure.collateral import Wish, make_collateral
 from sealroom.insecure.pck_extension import PlatformTcb
 from sealroom.insecure.pki import SimulationPki
@@ -41,6 +42,13 @@ def with_terms(**changes: object) -> Verdict:
     """Other terms in an enclave that was launched with them; the invitation knows them, too."""
     terms = replace(w.TERMS, **changes)
     made = w.world(terms=terms)
+    return w.appraised(made, expected=w.expectations(terms_prefix=terms.digest[:16]))
+
+
+def with_the_older_form() -> Verdict:
+    """The published client's form of delivery, which has no signature over the code."""
+    terms = replace(w.TERMS, delivery=DeliveryForm.LEGACY)
+    made = w.world(terms=terms, shown={"code_signature": None})
     return w.appraised(made, expected=w.expectations(terms_prefix=terms.digest[:16]))
 
 

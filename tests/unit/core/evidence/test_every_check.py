@@ -27,6 +27,7 @@ from evidence_changes import (
     with_quote,
     with_report,
     with_terms,
+    with_the_older_form,
     with_wish,
 )
 
@@ -38,7 +39,7 @@ from sealroom.core.evidence.policy import SignerRule
 from sealroom.core.evidence.verdict import Blame, Verdict
 from sealroom.core.wire.code_list import CodeList
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.terms import DeliveryForm, LogRelease
+from sealroom.core.wire.terms import LogRelease
 from sealroom.insecure.collateral import Wish
 
 # (check, who is to blame, the case that only it refuses)
@@ -137,7 +138,7 @@ CASES: list[tuple[str, Blame, Callable[[], Verdict]]] = [
         lambda: expecting(computation=UUID("1b0e7d3c-6a4f-4d55-9c1e-2f8f3c1d9a10")),
     ),
     ("contract.terms", Blame.EVIDENCE, lambda: expecting(terms_prefix=bytes(16))),
-    ("contract.delivery", Blame.POLICY, lambda: with_terms(delivery=DeliveryForm.LEGACY)),
+    ("contract.delivery", Blame.POLICY, with_the_older_form),
     ("contract.logs", Blame.POLICY, lambda: with_terms(logs=LogRelease.PUBLIC)),
     ("contract.own-roles", Blame.EVIDENCE, lambda: expecting(own_roles=OTHER_OWN)),
     (
