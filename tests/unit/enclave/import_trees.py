@@ -750,6 +750,34 @@ OWN_WAY: dict[str, tuple[dict[str, str], str]] = {
         )
         + "end\n",
     ),
+    "a container that the host exchanged is not read": (
+        _with(
+            _tree(
+                run="""
+                from pathlib import Path
+                from sealroom.core.errors import SealroomError
+                from sealroom.enclave import Enclave
+                place = Path(__file__).parents[1] / 'code'
+                raw = bytearray((place / 'weights.bin').read_bytes())
+                raw[-1] ^= 1
+                (place / 'weights.bin').write_bytes(raw)
+                (place / 'model.py').write_bytes(b'x = 1')
+                (place / 'gone.bin').unlink()
+                def imported():
+                    import model
+                for attempt in (lambda: Enclave().open_code_file('weights.bin').read(), imported,
+                                lambda: Enclave().open_code_file('gone.bin')):
+                    try:
+                        attempt()
+                    except SealroomError as error:
+                        print(type(error).__name__)
+                """,
+                model="x = 1\n",
+            ),
+            {"weights.bin": "secret", "gone.bin": "secret"},
+        ),
+        "VerificationError\nMalformedError\nMalformedError\nend\n",
+    ),
     "a copy for a library that wants a path lies in the temporary folder": (
         _with(
             _tree(
