@@ -6,7 +6,8 @@ A map of the session, in the order of its steps (docs/spec/enclave-session.md):
 - ``waiting``, ``admission``: deliveries, one by one. ``committed_inputs``, ``program_code``: checked once.
 - ``opening``: the receipt's first half, and the wiping; ``running``: what is left of the secrets.
 - ``program``, ``importer``, ``program_api``, ``inputs``, ``outputs``: the Code Provider's program and what it
-  sees.
+  sees. ``inputs_filesystem`` is for DuckDB, ``cosmian_lib_sgx`` for programs of the published service.
+- ``form``: where the form of delivery matters; ``legacy``: the published client's.
 - ``log_capture``, ``limits``, ``failure``: what may leave of a run, and how much.
 
 ``messages`` is the only way to files of the host. Nothing here may import quote verification.
