@@ -189,7 +189,10 @@ def test_code_that_does_not_open_ends_the_enclave(legacy: LegacyWorld) -> None:
     assert refused(legacy) is RefusalReason.CODE_UNREADABLE
 
 
-def test_code_that_is_clear_and_sealed_under_one_path_ends_the_enclave(legacy: LegacyWorld) -> None:
-    legacy.code["model.py"] = "def total(numbers): return 0\n"
+@pytest.mark.parametrize("path", ["model.py", ".enc", "pkg/.enc"])
+def test_code_whose_paths_without_suffix_are_none_or_the_same_ends_the_enclave(
+    legacy: LegacyWorld, path: str
+) -> None:
+    legacy.code[path] = "def total(numbers): return 0\n"
     legacy.run()
     assert refused(legacy) is RefusalReason.CODE_UNREADABLE

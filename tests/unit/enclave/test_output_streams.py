@@ -3,6 +3,7 @@
 import csv
 import gc
 import io
+import os
 import threading
 from pathlib import Path
 from uuid import uuid4
@@ -235,6 +236,16 @@ def test_too_many_results_are_as_too_many_bytes(shelves: Shelves, monkeypatch) -
     with pytest.raises(OutputLimitError, match="too many files"):
         shelves.stream("3")
     assert shelves.outputs.exceeded
+
+
+def test_a_descriptor_that_the_program_closed_does_not_keep_the_end_of_the_run_back(shelves: Shelves) -> None:
+    with shelves.stream("done") as out:
+        out.write(b"done")
+    left = shelves.stream("left")
+    (file,) = left._files
+    os.close(file._sink._file.fileno())
+    assert [record.name for record in shelves.outputs.release()] == ["done"]
+    assert list(shelves.files()) == ["results/0/0"]
 
 
 def test_nothing_is_written_to_a_finished_result(shelves: Shelves) -> None:

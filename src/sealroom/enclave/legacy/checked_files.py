@@ -12,6 +12,7 @@ from sealroom.core.wire import spool as names
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.code_list import CodeList
 from sealroom.core.wire.delivery import RefusalReason
+from sealroom.core.wire.names import check_path
 from sealroom.core.wire.receipt_opening import InputRecord
 from sealroom.enclave.admission import Admitted
 from sealroom.enclave.committed_inputs import CommittedInput, gather_inputs, read_input_list
@@ -74,6 +75,7 @@ def _open_code(
     sealed: dict[str, SealedFile | WholeFile] = {}
     for file in listed.files:
         path = file.path.removesuffix(SUFFIX)
+        check_path(path, field="code path")
         if path in clear or path in sealed:
             raise MalformedError(f"{path}: stands in the code list clear and sealed")
         if path == file.path:
