@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from nacl._sodium import ffi, lib
 
@@ -16,7 +16,7 @@ from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.sealing.header import HEADER_SIZE, Subkey
 
 TAG_SIZE = 16
-_NONCE_SIZE = 24
+_NONCE_PREFIX = bytes(15)
 
 
 class Readable(Protocol):
@@ -69,20 +69,24 @@ class Layout:
 
 
 class ChunkCipher:
-    """Seals and opens chunks under one subkey, in buffers that the caller owns."""
+    """Seals and opens chunks under one subkey, in buffers that the caller owns.
 
-    __slots__ = ("_nonce", "_subkey")
+    A chunk may be sealed or opened in place: `plain` is then `sealed` without its first 16 octets. Several
+    threads may use one cipher at once, each on buffers of its own; libsodium works without the interpreter's
+    lock.
+    """
+
+    __slots__ = ("_subkey",)
 
     def __init__(self, subkey: Subkey) -> None:
         self._subkey = subkey
-        self._nonce: Any = ffi.new("unsigned char[]", _NONCE_SIZE)
 
     def seal(self, plain: memoryview, sealed: memoryview, *, index: int, final: bool) -> None:
         """Seal `plain` into `sealed`, which must be 16 octets longer."""
         if len(sealed) != len(plain) + TAG_SIZE:
             raise ValueError(f"sealed chunk: expected {len(plain) + TAG_SIZE} octets, got {len(sealed)}")
         target, source = ffi.from_buffer(sealed), ffi.from_buffer(plain)
-        nonce = self._set_nonce(index, final=final)
+        nonce = _nonce(index, final=final)
         if lib.crypto_secretbox_easy(target, source, len(plain), nonce, self._subkey.cdata) != 0:
             raise ValueError("chunk: too long to seal")
 
@@ -95,7 +99,7 @@ class ChunkCipher:
         if len(plain) != len(sealed) - TAG_SIZE:
             raise ValueError(f"plain chunk: expected {len(sealed) - TAG_SIZE} octets, got {len(plain)}")
         target, source = ffi.from_buffer(plain), ffi.from_buffer(sealed)
-        nonce = self._set_nonce(index, final=final)
+        nonce = _nonce(index, final=final)
         if lib.crypto_secretbox_open_easy(target, source, len(sealed), nonce, self._subkey.cdata) != 0:
             place = "last chunk" if final else f"chunk {index}"
             raise VerificationError(f"container {place}: changed, moved, cut off, or of another container")
@@ -104,9 +108,9 @@ class ChunkCipher:
         """Erase the subkey."""
         self._subkey.wipe()
 
-    def _set_nonce(self, index: int, *, final: bool) -> Any:  # noqa: ANN401 - PyNaCl's cffi pointers have no type
-        ffi.memmove(self._nonce + 15, index.to_bytes(8, "big") + bytes([final]), 9)
-        return self._nonce
+
+def _nonce(index: int, *, final: bool) -> bytes:
+    return _NONCE_PREFIX + index.to_bytes(8, "big") + bytes([final])
 
 
 def read_up_to(source: Readable, buffer: memoryview) -> int:

@@ -86,7 +86,7 @@ def seal_stream(
 ) -> int:
     """Seal everything that `source` gives into `sink`, and say how many octets were sealed.
 
-    Memory is three chunks, whatever the length. The salt is fresh: two calls never give the same container.
+    Memory is two chunks, whatever the length. The salt is fresh: two calls never give the same container.
     """
     header, subkey = new_header(key, context, chunk_log2=chunk_log2)
     return _seal_chunks(source, sink, header, subkey)
@@ -173,7 +173,7 @@ class ContainerReader(io.RawIOBase):
         self._layout = Layout.of(size, chunk_log2=header.chunk_log2)
         buffer_size = self._layout.sealed_size_of(0)
         self._sealed = _buffer(buffer_size)
-        self._plain = _buffer(buffer_size - TAG_SIZE)
+        self._plain = self._sealed[TAG_SIZE:]
         self._loaded: int | None = None
         self._position = 0
         self.chunks_read = 0
@@ -212,10 +212,15 @@ class ContainerReader(io.RawIOBase):
         if self._position >= self._layout.plain_size or not target:
             return 0
         index, start = divmod(self._position, self._layout.chunk_size)
-        if index != self._loaded:
-            self._load(index)
-        end = min(self._layout.sealed_size_of(index) - TAG_SIZE, start + len(target))
-        target[: end - start] = self._plain[start:end]
+        size = self._layout.sealed_size_of(index) - TAG_SIZE
+        end = min(size, start + len(target))
+        if index != self._loaded and end - start == size:
+            # All of it is wanted: no copy on the way.
+            self._open(index, into=target[:size])
+        else:
+            if index != self._loaded:
+                self._load(index)
+            target[: end - start] = self._plain[start:end]
         self._position += end - start
         return end - start
 
@@ -226,33 +231,36 @@ class ContainerReader(io.RawIOBase):
         super().close()
 
     def _load(self, index: int) -> None:
-        """Read and authenticate one chunk into the buffer."""
-        self._loaded = None
+        """Read and authenticate one chunk in the reader's own buffer."""
+        self._open(index, into=self._plain[: self._layout.sealed_size_of(index) - TAG_SIZE])
+        self._loaded = index
+
+    def _open(self, index: int, *, into: memoryview) -> None:
         size = self._layout.sealed_size_of(index)
+        # What was loaded is overwritten from here on, whatever comes.
+        self._loaded = None
         self._source.seek(self._layout.offset_of(index))
         if read_up_to(self._source, self._sealed[:size]) != size:
             raise VerificationError(f"container chunk {index}: the file is shorter than when it was checked")
-        final = index == self._layout.count - 1
-        self._cipher.open(self._sealed[:size], self._plain[: size - TAG_SIZE], index=index, final=final)
+        self._cipher.open(self._sealed[:size], into, index=index, final=index == self._layout.count - 1)
         self.chunks_read += 1
-        self._loaded = index
 
 
 def _seal_chunks(source: Readable, sink: Writable, header: Header, subkey: Subkey) -> int:
     """Write header and chunks; one chunk is read ahead, since the last one is sealed as the last."""
     size = 1 << header.chunk_log2
     cipher = ChunkCipher(subkey)
-    current = _buffer(size)
+    current = _buffer(size + TAG_SIZE)
     try:
         write_all(sink, memoryview(header.to_bytes()))
-        length, index, total = read_up_to(source, current), 0, 0
-        # No chunk is longer than the first, and a small file must not pay for buffers that it never fills.
-        ahead, sealed = _buffer(size if length == size else 0), _buffer(length + TAG_SIZE)
+        length, index, total = read_up_to(source, current[TAG_SIZE:]), 0, 0
+        # A small file must not pay for a buffer that it never fills.
+        ahead = _buffer(size + TAG_SIZE if length == size else 0)
         while True:
-            following = read_up_to(source, ahead) if length == size else 0
-            target = sealed[: length + TAG_SIZE]
-            cipher.seal(current[:length], target, index=index, final=following == 0)
-            write_all(sink, target)
+            following = read_up_to(source, ahead[TAG_SIZE:]) if length == size else 0
+            sealed = current[: length + TAG_SIZE]
+            cipher.seal(sealed[TAG_SIZE:], sealed, index=index, final=following == 0)
+            write_all(sink, sealed)
             total += length
             if following == 0:
                 return total
@@ -265,16 +273,15 @@ def _open_chunks(source: Readable, sink: Writable, cipher: ChunkCipher, size: in
     """Authenticate and write chunk after chunk; the stream must end with a chunk sealed as the last."""
     current = _buffer(size + TAG_SIZE)
     length, index, total = read_up_to(source, current), 0, 0
-    is_full = length == size + TAG_SIZE
-    ahead, plain = _buffer(size + TAG_SIZE if is_full else 0), _buffer(length)
+    ahead = _buffer(size + TAG_SIZE if length == size + TAG_SIZE else 0)
     while True:
         following = read_up_to(source, ahead) if length == size + TAG_SIZE else 0
-        opened = plain[: max(0, length - TAG_SIZE)]
-        if length < TAG_SIZE or (not opened and index > 0):
+        if length < TAG_SIZE or (length == TAG_SIZE and index > 0):
             raise MalformedError(f"container chunk {index}: cut off")
-        cipher.open(current[:length], opened, index=index, final=following == 0)
-        write_all(sink, opened)
-        total += len(opened)
+        plain = current[TAG_SIZE:length]
+        cipher.open(current[:length], plain, index=index, final=following == 0)
+        write_all(sink, plain)
+        total += len(plain)
         if following == 0:
             return total
         current, ahead, length, index = ahead, current, following, index + 1
