@@ -8,21 +8,22 @@ Spec: docs/spec/input-list.md, docs/spec/commitment.md, docs/spec/container.md.
 import hashlib
 import json
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
-from sealroom.client.hashing_sink import HashingSink
+from sealroom.client.file_sealing import seal_between
 from sealroom.client.journal import Journal
 from sealroom.client.json_values import JsonObject
 from sealroom.client.private_files import read_bounded, replacing, write_private
 from sealroom.client.store import ComputationFolder
-from sealroom.client.transport import STREAM_BYTES, FileBody, Progress, Request, Transport
+from sealroom.client.transport import STREAM_BYTES, FileBody, Progress, Request, Transport, progress_of
 from sealroom.core.errors import MalformedError, TransportError, VerificationError
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.container import seal_stream
+from sealroom.core.sealing.container import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.wire.input_list import InputFile
 from sealroom.core.wire.names import check_file_name
@@ -30,6 +31,8 @@ from sealroom.core.wire.participants import Role
 
 _ATTEMPTS_WITHOUT_PROGRESS = 6
 _MAX_NOTE_BYTES = 4096
+# The coarsest clock of a file system that people use: FAT's.
+_CLOCK_DOUBT_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ class InputSender:
     def _committed(self, path: Path, name: str, progress: Progress | None) -> InputFile:
         """Return a file of the final list that is sent again before `done` went through; refuse any other."""
         with _open_input(path) as source:
-            staged = self._staged(name, _digest(source, f"reading {name}", progress))
+            staged = self._staged(name, source, progress)
         if staged is None or staged not in self.journal.uploads(self.computation).files:
             raise VerificationError("inputs: the list was said to be done, and is final")
         return staged
@@ -97,40 +100,47 @@ class InputSender:
     def _sealed(self, path: Path, name: str, progress: Progress | None) -> InputFile:
         """Return the staged container of `path`, sealing it unless just that content is staged already."""
         with _open_input(path) as source:
-            plain_sha256 = _digest(source, f"reading {name}", progress)
-            staged = self._staged(name, plain_sha256)
-            if staged is not None:
-                return staged
-            source.seek(0)
-            return self._seal(source, name, plain_sha256, progress)
+            return self._staged(name, source, progress) or self._seal(source, name, progress)
 
-    def _seal(self, source: BinaryIO, name: str, plain_sha256: bytes, progress: Progress | None) -> InputFile:
+    def _seal(self, source: BinaryIO, name: str, progress: Progress | None) -> InputFile:
+        """Seal and hash in one pass over the file, which must not change meanwhile."""
         context = Context.input(computation=self.computation, owner_pk=self.public_key, name=name)
         key = self.folder.data_key(Role.DATA_PROVIDER)
         target = self.folder.sealed_input(name)
-        watched = _Watched(source, f"sealing {name}", progress)
-        with replacing(target) as sink:
-            hashed = HashingSink(sink)
-            seal_stream(watched, hashed, key=key, context=context)
-        if watched.digest() != plain_sha256:
-            self._drop_staged(name)
-            raise VerificationError(f"input {name}: changed while it was sealed; send it again")
-        file = InputFile(name=name, size=hashed.size, sha256=hashed.digest())
-        note = {"plain_sha256": plain_sha256.hex(), "sha256": file.sha256.hex(), "size": file.size}
+        tell = progress_of(progress, f"sealing {name}")
+        before = _Version.of(source)
+        try:
+            with replacing(target) as sink:
+                sealed = seal_between(source, sink, key=key, context=context, tell=tell, hashed=True)
+                if not before.still_of(source) or (
+                    before.may_hide_a_change
+                    and _digest(source, f"reading {name}", progress) != sealed.plain_sha256
+                ):
+                    raise VerificationError(f"input {name}: changed while it was sealed; send it again")
+        finally:
+            key.wipe()
+        file = InputFile(name=name, size=sealed_size(sealed.plain_size), sha256=sealed.sealed_sha256)
+        note = {
+            "plain_sha256": sealed.plain_sha256.hex(),
+            "sha256": file.sha256.hex(),
+            "size": file.size,
+        }
         write_private(target.with_suffix(".json"), json.dumps(note, sort_keys=True).encode())
         return file
 
-    def _staged(self, name: str, plain_sha256: bytes) -> InputFile | None:
+    def _staged(self, name: str, source: BinaryIO, progress: Progress | None) -> InputFile | None:
+        """Return what is staged under `name`, if it is the container of just what `source` holds."""
         target = self.folder.sealed_input(name)
         try:
             raw = read_bounded(target.with_suffix(".json"), max_bytes=_MAX_NOTE_BYTES, what="staging note")
         except FileNotFoundError:
             return None
+        # The note is written after the file, and a new file is under its name before a new note.
+        if not target.exists():
+            return None
         note = JsonObject.from_bytes(raw, what="staging note")
         file = InputFile(name=name, size=note.number("size"), sha256=note.hexadecimal("sha256", length=32))
-        same = note.hexadecimal("plain_sha256", length=32) == plain_sha256
-        # The note is written after the file, and a new file is under its name before a new note.
-        if not same or not target.exists():
+        if _digest(source, f"reading {name}", progress) != note.hexadecimal("plain_sha256", length=32):
             return None
         with target.open("rb") as sealed:
             intact = hashlib.file_digest(sealed, "sha256").digest() == file.sha256
@@ -218,29 +228,26 @@ class _Upload:
         )
 
 
-class _Watched:
-    """A source that tells how far it was read, and what it held."""
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What the system says of a file's content without reading it: its length, and when it changed last."""
 
-    def __init__(self, source: BinaryIO, label: str, progress: Progress | None) -> None:
-        self._source = source
-        self._label = label
-        self._progress = progress
-        self._total = os.fstat(source.fileno()).st_size
-        self._done = 0
-        self._digest = hashlib.sha256()
+    size: int
+    changed_ns: int
+    inode_changed_ns: int
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """Read into `buffer`, as the container asks for it."""
-        count = self._source.readinto(buffer)  # type: ignore[attr-defined]
-        self._digest.update(memoryview(buffer)[:count])
-        self._done += count
-        if self._progress:
-            self._progress(self._label, self._done, max(self._total, self._done))
-        return int(count)
+    @classmethod
+    def of(cls, source: BinaryIO) -> "_Version":
+        found = os.fstat(source.fileno())
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
-    def digest(self) -> bytes:
-        """Return the SHA-256 of what was read."""
-        return self._digest.digest()
+    def still_of(self, source: BinaryIO) -> bool:
+        return self == _Version.of(source)
+
+    @property
+    def may_hide_a_change(self) -> bool:
+        """Whether the file changed so shortly ago that the clock may give another change the same time."""
+        return time.time_ns() - max(self.changed_ns, self.inode_changed_ns) < _CLOCK_DOUBT_NS
 
 
 def _open_input(path: Path) -> BinaryIO:
@@ -254,11 +261,13 @@ def _open_input(path: Path) -> BinaryIO:
 
 def _digest(source: BinaryIO, label: str, progress: Progress | None) -> bytes:
     digest, done, total = hashlib.sha256(), 0, os.fstat(source.fileno()).st_size
+    source.seek(0)
     while chunk := source.read(STREAM_BYTES):
         digest.update(chunk)
         done += len(chunk)
         if progress:
             progress(label, done, max(total, done))
+    source.seek(0)
     return digest.digest()
 
 

@@ -9,9 +9,9 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePath, PureWindowsPath
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
-from sealroom.client.hashing_sink import HashingSink
+from sealroom.client.file_sealing import Opened
 from sealroom.client.private_files import replacing
 from sealroom.core.errors import VerificationError
 
@@ -31,20 +31,17 @@ def result_path(folder: _P, name: str) -> _P:
     return path
 
 
-def store_result(path: Path, fill: Callable[[HashingSink], object]) -> HashingSink:
-    """Write what `fill` puts into its sink to `path`, whole or not at all, and return the sink.
+def store_result(path: Path, fill: Callable[[BinaryIO], Opened]) -> Opened:
+    """Write what `fill` puts into its file to `path`, whole or not at all, and return what it says of it.
 
     A file that is there already stays, and has to be the very same; raises `VerificationError` if not.
     """
     if not os.path.lexists(path):
         with replacing(path) as plain:
-            written = HashingSink(plain)
-            fill(written)
-        return written
+            return fill(plain)
     with Path(os.devnull).open("wb") as nowhere:
-        opened = HashingSink(nowhere)
-        fill(opened)
-    if _digest(path) != opened.digest():
+        opened = fill(nowhere)
+    if _digest(path) != opened.sha256:
         raise VerificationError(
             f"result {path.name}: another file of this name is in {path.parent}; choose an empty folder"
         )

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from sealroom.client.file_sealing import open_between
 from sealroom.client.receipts import RunRecord
 from sealroom.client.result_files import result_path, store_result
 from sealroom.client.runs import fetch_record
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
-from sealroom.client.transport import Progress
+from sealroom.client.transport import Progress, progress_of
 from sealroom.core.errors import VerificationError
-from sealroom.core.sealing.container import open_stream, sealed_size
+from sealroom.core.sealing.container import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.output_key import OutputKey, derive_output_key
 from sealroom.core.wire.participants import Role
@@ -143,11 +144,15 @@ class _Opener:
                 raise VerificationError(f"result {output.name}: not the one that the receipt names")
             sealed.seek(0)
             context = self._context(output.name)
-            hashed = store_result(
-                target, lambda sink: open_stream(sealed, sink, key=self.key, context=context)
+            tell = progress_of(self.progress, f"opening {output.name}")
+            opened = store_result(
+                target,
+                lambda sink: open_between(
+                    sealed, sink, key=self.key, context=context, tell=tell, hashed=True
+                ),
             )
         self.note(output.name, output.sha256)
-        return Result(name=output.name, path=target, size=hashed.size, sha256=hashed.digest())
+        return Result(name=output.name, path=target, size=opened.size, sha256=opened.sha256)
 
     def note(self, name: str, sha256: bytes) -> None:
         self.client.journal.note_received(

@@ -25,12 +25,19 @@ from sealroom.core.wire.foreign_text import visible
 Progress = Callable[[str, int, int], None]
 """Called with what is moving, the bytes done and the bytes in all."""
 
-STREAM_BYTES = 256 * 1024
+STREAM_BYTES = 1024 * 1024
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 3.0
+
+
+def progress_of(progress: Progress | None, label: str) -> Callable[[int, int], None] | None:
+    """Return what tells `progress` of one moving thing, by its `label`; nothing where nobody is told."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(label, done, total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

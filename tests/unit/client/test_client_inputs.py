@@ -1,3 +1,5 @@
+import os
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -5,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from sealroom.client import inputs
 from sealroom.client.json_values import JsonObject
 from sealroom.client.roles import CodeProvider, ComputationDraft, ComputationOwner, DataProvider
 from sealroom.client.session import Client
@@ -262,6 +265,47 @@ def test_a_file_that_changes_while_it_is_sealed_is_not_sent(provider: DataProvid
     with pytest.raises(VerificationError, match="changed while"):
         provider.send(path, progress=change)
     assert provider.inputs.files == ()
+    assert server_uploads(provider) == {}
+
+
+def test_a_change_that_the_clock_does_not_tell_is_found_by_reading_again(
+    provider: DataProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "file", b"x" * 600_000)
+    monkeypatch.setattr(inputs._Version, "still_of", lambda version, source: True)
+
+    def change(label: str, done: int, total: int) -> None:
+        if label == "sealing file":
+            write(path, b"y" * 600_000)
+
+    with pytest.raises(VerificationError, match="changed while"):
+        provider.send(path, progress=change)
+    assert not [path for path in (provider.folder.path / "sealed").iterdir() if path.suffix != ".json"]
+
+
+def test_a_file_that_has_been_still_for_a_while_is_read_once(
+    provider: DataProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "file", b"x")
+    later = time.time_ns() + 3_000_000_000
+    monkeypatch.setattr(inputs.time, "time_ns", lambda: later)
+    told: list[str] = []
+    provider.send(path, progress=lambda label, done, total: told.append(label))
+    assert set(told) == {"sealing file", "file"}
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_file_that_shrinks_or_grows_while_it_is_sealed_is_not_sent(
+    by: int, provider: DataProvider, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "file", b"x" * 3_000_000)
+
+    def change(label: str, done: int, total: int) -> None:
+        if label == "sealing file":
+            os.truncate(path, 3_000_000 + by)
+
+    with pytest.raises(VerificationError, match="became|changed while"):
+        provider.send(path, progress=change)
     assert server_uploads(provider) == {}
 
 

@@ -1,11 +1,23 @@
 """Results under names that a hostile program chose."""
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
 import pytest
 
+from sealroom.client.file_sealing import Opened
 from sealroom.client.result_files import result_path, store_result
 from sealroom.core.errors import VerificationError
+
+
+def filling(content: bytes) -> Callable[[BinaryIO], Opened]:
+    def fill(sink: BinaryIO) -> Opened:
+        sink.write(content)
+        return Opened(size=len(content), sha256=hashlib.sha256(content).digest())
+
+    return fill
 
 
 @pytest.mark.parametrize(
@@ -25,7 +37,7 @@ def test_a_result_never_takes_the_place_of_another_file(tmp_path: Path) -> None:
     profile = tmp_path / ".bashrc"
     profile.write_bytes(b"mine")
     with pytest.raises(VerificationError, match="another file of this name"):
-        store_result(profile, lambda sink: sink.write(b"the program's"))
+        store_result(profile, filling(b"the program's"))
     assert profile.read_bytes() == b"mine"
 
 
@@ -33,12 +45,12 @@ def test_a_result_does_not_follow_a_link_nor_replace_it(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"same")
     (tmp_path / "result").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(VerificationError, match="another file of this name"):
-        store_result(tmp_path / "result", lambda sink: sink.write(b"same"))
+        store_result(tmp_path / "result", filling(b"same"))
 
 
 def test_the_very_same_result_is_fetched_again_without_a_word(tmp_path: Path) -> None:
     for _ in range(2):
-        stored = store_result(tmp_path / "result", lambda sink: sink.write(b"coefficients"))
+        stored = store_result(tmp_path / "result", filling(b"coefficients"))
         assert stored.size == 12
     assert (tmp_path / "result").read_bytes() == b"coefficients"
 
