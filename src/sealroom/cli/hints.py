@@ -107,6 +107,7 @@ CLIENT_HINTS: dict[str, str | None] = {
     "server_setting": "sealroom server --help",
     "database": "give --database as a URL like postgresql://USER@HOST/NAME, or leave it out for SQLite",
     "key_exists": "name another file: a key is never replaced",
+    "file_exists": "name another file: none is replaced",
     "key_command": "it reads the bytes to sign on standard input and writes 384 bytes on standard output",
     "no_libos": "give --libos PATH, the libsysdb.so of the Gramine that will run it",
     "rehearsal": "sealroom code test needs Linux and pip install 'sealroom[client,enclave]'",

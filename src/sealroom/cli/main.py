@@ -28,6 +28,7 @@ COMMANDS = {
     "contact": "Keep public keys of people you know.",
     "data": "Encrypt and send data, say done.",
     "evidence": "Show and verify what an enclave proves about itself.",
+    "file": "Encrypt and decrypt files at home, with your own keys.",
     "join": "Walk through your part of a computation, from the invitation on.",
     "key": "Deliver your keys to a verified enclave, or refuse it.",
     "keygen": "Make your identity key.",
