@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
+from sealroom.client.file_sealing import open_between
 from sealroom.client.result_files import result_path, store_result
 from sealroom.client.transport import Progress
 from sealroom.client.verification import ROOTS
@@ -21,7 +22,6 @@ from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.policy import Word
 from sealroom.core.evidence.receipt import SimulatedReceipt, insecure_verify_simulated_receipt
 from sealroom.core.evidence.verify import insecure_verify_simulated_evidence
-from sealroom.core.sealing.container import open_stream
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.delivery import seal_delivery
 from sealroom.core.sealing.log import LogKeys, find_log_key, open_log
@@ -266,7 +266,9 @@ def _open_result(
             raise VerificationError(f"result {output.name}: not the one that the receipt names")
         sealed.seek(0)
         try:
-            return store_result(path, lambda sink: open_stream(sealed, sink, key=key, context=context)).size
+            return store_result(
+                path, lambda sink: open_between(sealed, sink, key=key, context=context, hashed=True)
+            ).size
         finally:
             key.wipe()
 

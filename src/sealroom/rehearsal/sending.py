@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sealroom.client.code_archive import CodeOwner, pack_code, read_code
-from sealroom.client.hashing_sink import HashingSink
-from sealroom.client.transport import Progress
+from sealroom.client.file_sealing import Sealed, Tell, seal_between
+from sealroom.client.transport import Progress, progress_of
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.container import seal_stream
+from sealroom.core.sealing.container import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.wire import spool as names
 from sealroom.core.wire.input_list import InputFile, InputList
@@ -77,7 +77,7 @@ def send_inputs(
         context = Context.input(computation=cast.computation, owner_pk=actor.public_key, name=path.name)
         label = f"sealing {provider.name}/{path.name}"
         with path.open("rb") as plain:
-            sealing = _Sealing(_Watched(plain, label, progress), actor, context)
+            sealing = _Sealing(plain, actor, context, progress_of(progress, label))
             spool.write_from(names.input_name(index, number), sealing)
         sent.append(sealing.file(path.name))
     listed = InputList(files=tuple(sent))
@@ -88,39 +88,24 @@ def send_inputs(
 class _Sealing:
     """Fills a file of the spool with one sealed input, and knows then what the list says of it."""
 
-    def __init__(self, source: "_Watched", actor: Actor, context: Context) -> None:
+    def __init__(self, source: BinaryIO, actor: Actor, context: Context, tell: Tell | None) -> None:
         self._source = source
         self._actor = actor
         self._context = context
-        self._sink: HashingSink | None = None
+        self._tell = tell
+        self._sealed: Sealed | None = None
 
     def __call__(self, file: BinaryIO) -> None:
-        self._sink = HashingSink(file)
-        seal_stream(self._source, self._sink, key=self._actor.data_key, context=self._context)
+        self._sealed = seal_between(
+            self._source, file, key=self._actor.data_key, context=self._context, tell=self._tell, hashed=True
+        )
 
     def file(self, name: str) -> InputFile:
         """Return the input's entry in its provider's list."""
-        if self._sink is None:
+        if self._sealed is None:
             raise RuntimeError("input: not sealed yet")
-        return InputFile(name=name, size=self._sink.size, sha256=self._sink.digest())
-
-
-class _Watched:
-    """A file that says how far it was read."""
-
-    def __init__(self, file: BinaryIO, label: str, progress: Progress | None) -> None:
-        self._file = file
-        self._label = label
-        self._progress = progress
-        self._total = file.seek(0, 2)
-        file.seek(0)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Read on."""
-        got = self._file.readinto(buffer)  # type: ignore[attr-defined]
-        if self._progress is not None:
-            self._progress(self._label, self._file.tell(), self._total)
-        return int(got)
+        size = sealed_size(self._sealed.plain_size)
+        return InputFile(name=name, size=size, sha256=self._sealed.sealed_sha256)
 
 
 @dataclass(frozen=True, slots=True)
