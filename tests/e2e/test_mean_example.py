@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "mean"
 def test_the_mean_of_two_tables_with_the_program_unmodified(world: World) -> None:
     scene = world.scene(data_providers=2)
     scene.register()
-    tables = sorted((EXAMPLE / "data").iterdir())
+    tables = sorted((EXAMPLE / "data").glob("*/*.csv"))
     for number, table in enumerate(tables):
         scene.send_data(number, {table.name: table.read_bytes()})
         scene.data[number].done()
