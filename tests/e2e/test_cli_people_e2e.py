@@ -247,6 +247,32 @@ def hand_over(room: Room) -> None:
             == 0
         )
     assert not stranger.home.exists()
+    open_what_is_named(room)
+
+
+def open_what_is_named(room: Room) -> None:
+    """The consumer opens what its receipt names: the server's containers, and the same from a folder."""
+    eva, opened, kept = room.eva, room.folder / "opened", room.folder / "kept"
+    verify = ("receipt", "verify")
+    said = eva.run(*verify, room.uuid, *_ACCEPT, "--open", "--to", str(opened), "--json")
+    assert said.exit_code == 0, said.out
+    assert [check["name"] for check in said.document["checks"][-1]["checks"]] == [
+        "opened.results",
+        "opened.log",
+    ]
+    assert (opened / "sum.txt").read_text() == "1,2,3"
+    assert eva.run("receipt", "export", room.uuid, "--to", str(kept), "--sealed").exit_code == 0
+    files = (
+        str(kept / "receipt.json"),
+        "--bundle",
+        str(kept / "evidence.json"),
+        "--sealed",
+        str(kept / "sealed"),
+    )
+    assert eva.run(*verify, *files, *_ACCEPT, "--open").exit_code == 0
+    for container in (kept / "sealed").iterdir():
+        container.write_bytes(b"changed")
+    assert eva.run(*verify, *files, *_ACCEPT, "--open").exit_code == 1
 
 
 @pytest.mark.slow

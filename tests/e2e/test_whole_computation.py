@@ -1,11 +1,14 @@
 """A whole computation over real processes: what the four parties do, and what each of them gets."""
 
+import base64
+import hashlib
 import json
 
 import pytest
 from platform_processes import wait_until
 from platform_world import SUM, World, deliver
 
+import second_opinion
 from sealroom.client import State
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt_closing import Outcome
@@ -31,7 +34,28 @@ def test_two_data_providers_one_program_one_result(world: World) -> None:
         assert record.closing.outcome is Outcome.SUCCEEDED
         assert record.enclave.mrenclave == identity.measurement
         assert holder.logs().text == b"2 files\n"
+    check_by_another_implementation(scene.data[0].receipt().raw, scene.owner.fetch_evidence())
     wait_until(lambda: not scene.processes.all(), "the enclave and its supervisor ended by themselves")
+
+
+def check_by_another_implementation(receipt: bytes, bundle: bytes) -> None:
+    """in-toto's own library verifies what a real enclave signed, with the key from its evidence."""
+    identity_pk = bytes.fromhex(json.loads(bundle)["identity_pk"])
+    signed = second_opinion.envelopes(receipt)
+    opening = second_opinion.statement(signed["opening"], identity_pk)
+    assert opening is not None
+    assert {"agreement", "inputs/0/part-0.bin", "inputs/1/part-1.bin"} == set(
+        second_opinion.subjects(opening)
+    )
+    run_key = bytes.fromhex(opening["predicate"]["run_key"])
+    closing = second_opinion.statement(signed["closing"], run_key)
+    assert closing is not None
+    assert list(second_opinion.subjects(closing)) == ["agreement", "results/0/sum.txt", "log"]
+    payload = base64.b64decode(signed["opening"]["payload"])
+    assert closing["predicate"]["opening_sha256"] == hashlib.sha256(payload).hexdigest()
+    # Each key signed its own statement alone.
+    assert second_opinion.statement(signed["closing"], identity_pk) is None
+    assert second_opinion.statement(signed["opening"], run_key) is None
 
 
 def test_one_person_in_two_roles_and_an_empty_file(world: World) -> None:

@@ -95,6 +95,7 @@ CLIENT_HINTS: dict[str, str | None] = {
     "--server-cert SHA256 --email YOU@EXAMPLE.ORG makes one",
     "certificate": "compare the SHA-256 with what `sealroom server` printed to its operator, give it as "
     "--server-cert, and send nothing to a server that shows another one",
+    "nothing_to_open": "leave out --open; results are opened by their consumer, a log by who takes part",
     "not_joined": "sealroom register INVITATION or sealroom join INVITATION first, or name your home: --home",
     "contact": "compare fingerprints with the person; then --replace pins another key, and "
     "sealroom contact remove EMAIL frees one",

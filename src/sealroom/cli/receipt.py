@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -13,15 +13,34 @@ from sealroom.adapters.policies import load_policy
 from sealroom.adapters.release import load_release
 from sealroom.cli.console import read_file
 from sealroom.cli.evidence import POLICY_HELP, Evidence, open_evidence
+from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.moments import MomentType
-from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, TargetType, UuidType, command_options
+from sealroom.cli.options import (
+    INPUT_FILE,
+    INPUT_FOLDER,
+    OUTPUT_FILE,
+    Invocation,
+    TargetType,
+    UuidType,
+    command_options,
+)
 from sealroom.cli.receipt_contents import Contents, contents_document, print_contents
 from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.archives import Archive, read_archive
 from sealroom.client.invitations import read_terms
 from sealroom.client.member import Member
+from sealroom.client.opened import (
+    FolderOfSealedFiles,
+    SealedFiles,
+    ServerOfSealedFiles,
+    open_named,
+    save_sealed,
+)
+from sealroom.client.session import Client
+from sealroom.client.store import ComputationFolder
 from sealroom.client.verification import ROOTS
+from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.archive import ArchivedRun, appraise_archive
 from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.policy import Policy
@@ -29,7 +48,7 @@ from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES
 
 EPOCH_HELP = "The launch; the current one unless told."
-RECEIPT_FILE, EVIDENCE_FILE = "receipt.json", "evidence.json"
+RECEIPT_FILE, EVIDENCE_FILE, SEALED_FOLDER = "receipt.json", "evidence.json", "sealed"
 
 
 @click.group("receipt")
@@ -82,8 +101,13 @@ def show(invocation: Invocation, computation: UUID, epoch: int | None) -> None:
     required=True,
     help="The folder to write into, made where it is missing.",
 )
+@click.option(
+    "--sealed",
+    is_flag=True,
+    help="Also your results and the log, still sealed, for `receipt verify --open --sealed`.",
+)
 @command_options
-def export(invocation: Invocation, computation: UUID, epoch: int | None, to: Path) -> None:
+def export(invocation: Invocation, computation: UUID, epoch: int | None, to: Path, sealed: bool) -> None:
     """Write the receipt of COMPUTATION and its enclave's evidence to files that anybody can check.
 
     Whoever gets the two needs no account, no home and no network: `sealroom receipt verify`. Neither holds a
@@ -91,6 +115,8 @@ def export(invocation: Invocation, computation: UUID, epoch: int | None, to: Pat
     """
     with open_client(invocation, computation) as client:
         archive = read_archive(client, computation, epoch=epoch)
+        if sealed:
+            _export_sealed(invocation, client, computation, epoch, to / SEALED_FOLDER)
     to.mkdir(parents=True, exist_ok=True)
     receipt, evidence = to / RECEIPT_FILE, to / EVIDENCE_FILE
     receipt.write_bytes(archive.receipt)
@@ -102,6 +128,20 @@ def export(invocation: Invocation, computation: UUID, epoch: int | None, to: Pat
         invocation.console.next_step(following)
 
     invocation.console.result({"receipt": str(receipt), "evidence": str(evidence), "next": following}, render)
+
+
+def _export_sealed(
+    invocation: Invocation, client: Client, computation: UUID, epoch: int | None, to: Path
+) -> None:
+    record = Member(client, computation).receipt(epoch=epoch)
+    if record.closing is None or record.arguments is None:
+        raise VerificationError("receipt: it has no closing, so nothing says which containers are the run's")
+    folder = ComputationFolder(client.home, computation)
+    with invocation.console.transfers() as progress:
+        files = ServerOfSealedFiles(
+            client=client, folder=folder, arguments=record.arguments, epoch=epoch, progress=progress
+        )
+        save_sealed(client, record.closing, record.arguments, files, to=to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +181,23 @@ class _Question:
 )
 @click.option("--epoch", type=click.IntRange(min=1), help="The launch, where TARGET is a UUID.")
 @click.option(
+    "--open",
+    "opens",
+    is_flag=True,
+    help="Also check that your results and the log are there and open with your keys. Needs your home.",
+)
+@click.option(
+    "--sealed",
+    type=INPUT_FOLDER,
+    help="With --open: the containers are in this folder, as `receipt export --sealed` writes them. Default: "
+    "the server's, where TARGET is a UUID.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --open: write the opened results into this folder.",
+)
+@click.option(
     "--insecure-accept-simulated",
     is_flag=True,
     help="Exit 0 for a receipt of a simulated enclave. Whoever runs a simulation can sign what they like.",
@@ -148,6 +205,7 @@ class _Question:
 @command_options
 def verify(
     invocation: Invocation,
+    /,
     target: UUID | Path,
     bundle: Path | None,
     invitation: str | None,
@@ -155,6 +213,7 @@ def verify(
     at: datetime | None,
     epoch: int | None,
     insecure_accept_simulated: bool,
+    **opening: object,
 ) -> int:
     """Verify TARGET: a receipt in a file with --bundle, off line and without a home, or a computation's UUID.
 
@@ -163,9 +222,11 @@ def verify(
     invitation nobody can compare who the people are, and the verdict says so. Exit codes: 0 accepted,
     1 refused or simulated, 2 malformed, 3 collateral stale or missing.
     """
-    chosen, now = load_policy(policy), at or datetime.now(UTC)
+    chosen, now, what = load_policy(policy), at or datetime.now(UTC), _opening(opening, target, epoch)
     receipt, evidence = _read(invocation, target, bundle, invitation, epoch)
     found = _Question(receipt=receipt, evidence=evidence, policy=chosen, now=now).answer()
+    if what is not None:
+        found = _opened(invocation, found, what)
     verdict = found.verdict
     contents = Contents(opening=found.opening, closing=found.closing, refusal=found.refusal)
 
@@ -181,6 +242,51 @@ def verify(
     document = verdict_document(verdict, of="receipt") | {"receipt": contents_document(contents)}
     invocation.console.result(document, render)
     return verdict_exit_code(verdict, accept_simulated=insecure_accept_simulated)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opening:
+    """What --open was given; `sealed` is `None` for the server's containers of the launch `epoch`."""
+
+    sealed: Path | None
+    to: Path | None
+    epoch: int | None
+
+
+def _opening(given: dict[str, object], target: UUID | Path, epoch: int | None) -> _Opening | None:
+    sealed, to = given["sealed"], given["to"]
+    if not isinstance(sealed, Path | None) or not isinstance(to, Path | None):
+        raise TypeError("click gave a path another type")
+    if not given["opens"]:
+        if sealed is not None or to is not None:
+            raise click.UsageError("--sealed and --to go with --open")
+        return None
+    if isinstance(target, Path) and sealed is None:
+        raise click.UsageError("--open off line needs --sealed, the folder of the containers")
+    return _Opening(sealed=sealed, to=to, epoch=epoch)
+
+
+def _opened(invocation: Invocation, found: ArchivedRun, what: _Opening) -> ArchivedRun:
+    """Add the checks of what the receipt names for this home; of no believed enclave anything is opened."""
+    if found.anchor is None:
+        return found
+    arguments = found.anchor.arguments
+    with (
+        open_client(invocation, arguments.computation) as client,
+        invocation.console.transfers() as progress,
+    ):
+        files: SealedFiles
+        if what.sealed is not None:
+            files = FolderOfSealedFiles(path=what.sealed)
+        else:
+            folder = ComputationFolder(client.home, arguments.computation)
+            files = ServerOfSealedFiles(
+                client=client, folder=folder, arguments=arguments, epoch=what.epoch, progress=progress
+            )
+        group = open_named(client, found, files, to=what.to)
+    if not group.parts:
+        raise CommandError("receipt: nothing of it is yours to open", code="nothing_to_open")
+    return replace(found, verdict=replace(found.verdict, groups=(*found.verdict.groups, group)))
 
 
 def _read(

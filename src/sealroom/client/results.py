@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from uuid import UUID
 
 from sealroom.client.file_sealing import open_between
@@ -23,6 +24,7 @@ from sealroom.core.errors import VerificationError
 from sealroom.core.sealing.container import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.output_key import OutputKey, derive_output_key
+from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import OutputRecord
 
@@ -30,6 +32,7 @@ from sealroom.core.wire.receipt import OutputRecord
 ALL_RESULTS = ""
 # No result is larger than the whole budget of outputs, sealed in the smallest chunks.
 _SMALLEST_CHUNK_LOG2 = 12
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ def fetch_results(client: Client, home: ComputationFolder, target: ResultTarget)
 
     Raises `VerificationError` for a result that is withheld, changed or not named.
     """
-    offers = _Offers.fetch(client, home, target.epoch)
+    offers = Offers.fetch(client, home, target.epoch)
     record = fetch_record(client, home, epoch=offers.epoch)
     index = own_index(record, client.identity.public_key)
     folder = target.folder or home.results(record.enclave.mrenclave)
@@ -95,8 +98,29 @@ def own_outputs(record: RunRecord, index: int) -> tuple[OutputRecord, ...]:
     return tuple(output for output in record.closing.outputs if output.consumer == index)
 
 
+def check_sealed(sealed: IO[bytes], output: OutputRecord) -> None:
+    """Refuse a container that is not the one a closing names; leaves the file at its start."""
+    sealed.seek(0)
+    if _digest(sealed) != output.sha256:
+        raise VerificationError(f"result {output.name}: not the one that the receipt names")
+    sealed.seek(0)
+
+
+def _digest(sealed: IO[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    while piece := sealed.read(_PIECE_BYTES):
+        digest.update(piece)
+    return digest.digest()
+
+
+def most_sealed_bytes(arguments: Arguments | None) -> int:
+    """Return the largest size that a sealed result can have under this contract."""
+    budget = 0 if arguments is None else arguments.terms.limits.max_output_bytes
+    return sealed_size(budget, chunk_log2=_SMALLEST_CHUNK_LOG2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Offers:
+class Offers:
     """What the server offers: where each result of a launch would be."""
 
     computation: UUID
@@ -104,7 +128,8 @@ class _Offers:
     places: Mapping[tuple[int, str], int]
 
     @classmethod
-    def fetch(cls, client: Client, home: ComputationFolder, epoch: int | None) -> "_Offers":
+    def fetch(cls, client: Client, home: ComputationFolder, epoch: int | None) -> "Offers":
+        """Ask the server for the list."""
         query = "" if epoch is None else f"?epoch={epoch}"
         answer = client.transport.get_json(f"/computations/{home.computation}/results{query}")
         places = {
@@ -114,6 +139,7 @@ class _Offers:
         return cls(computation=home.computation, epoch=answer.number("epoch"), places=places)
 
     def path(self, output: OutputRecord) -> str:
+        """Return where a result is; raises `VerificationError` for one that the server withholds."""
         place = self.places.get((output.consumer, output.name))
         if place is None:
             raise VerificationError(
@@ -139,10 +165,7 @@ class _Opener:
             self.client.transport.download(
                 path, sealed, max_bytes=self._most(), progress=self.progress, label=output.name
             )
-            sealed.seek(0)
-            if hashlib.file_digest(sealed, "sha256").digest() != output.sha256:
-                raise VerificationError(f"result {output.name}: not the one that the receipt names")
-            sealed.seek(0)
+            check_sealed(sealed, output)
             context = self._context(output.name)
             tell = progress_of(self.progress, f"opening {output.name}")
             opened = store_result(
@@ -168,9 +191,7 @@ class _Opener:
         )
 
     def _most(self) -> int:
-        arguments = self.record.arguments
-        budget = 0 if arguments is None else arguments.terms.limits.max_output_bytes
-        return sealed_size(budget, chunk_log2=_SMALLEST_CHUNK_LOG2)
+        return most_sealed_bytes(self.record.arguments)
 
 
 def _output_key(client: Client, home: ComputationFolder, record: RunRecord) -> OutputKey:

@@ -16,13 +16,15 @@ from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Request
 from sealroom.core.errors import MalformedError, TransportError, VerificationError
+from sealroom.core.sealing.keys import SigningKey
 from sealroom.core.sealing.log import LogKey, LogKeys, find_log_key, open_log
+from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
-from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES, Receipt
+from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES, Closing, Receipt
 from sealroom.core.wire.spool import MAX_LOG_KEYS_BYTES
 from sealroom.core.wire.terms import LogRelease, Tee
 
-_MAX_LOG_OVERHEAD = 64 * 1024
+MAX_LOG_OVERHEAD = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +71,45 @@ def open_run_log(client: Client, folder: ComputationFolder, *, epoch: int | None
     release = arguments.terms.logs
     if record.closing.log_sha256 is None:
         return OpenedLog(release=release, text=None)
-    most = 2 * arguments.terms.limits.max_log_bytes + _MAX_LOG_OVERHEAD
+    container, keys = fetch_sealed_log(client, folder, arguments, epoch=epoch)
+    text = open_sealed_log(
+        container,
+        keys,
+        closing=record.closing,
+        arguments=arguments,
+        box_pk=record.enclave.box_pk,
+        identity=client.identity,
+    )
+    return OpenedLog(release=release, text=text)
+
+
+def fetch_sealed_log(
+    client: Client, folder: ComputationFolder, arguments: Arguments, *, epoch: int | None
+) -> tuple[bytes, bytes]:
+    """Fetch the log's container and the keys beside it, as the server has them."""
+    most = 2 * arguments.terms.limits.max_log_bytes + MAX_LOG_OVERHEAD
     container = _fetch(client, folder, "log", epoch, max_bytes=most)
-    if hashlib.sha256(container).digest() != record.closing.log_sha256:
+    return container, _fetch(client, folder, "log-keys", epoch, max_bytes=MAX_LOG_KEYS_BYTES)
+
+
+def open_sealed_log(
+    container: bytes,
+    raw_keys: bytes,
+    *,
+    closing: Closing,
+    arguments: Arguments,
+    box_pk: bytes,
+    identity: SigningKey,
+) -> bytes:
+    """Open the log that `closing` names; raises `VerificationError` or `MalformedError` for any other."""
+    if hashlib.sha256(container).digest() != closing.log_sha256:
         raise VerificationError("log: not the one that the receipt names")
-    keys = LogKeys.from_bytes(_fetch(client, folder, "log-keys", epoch, max_bytes=MAX_LOG_KEYS_BYTES))
-    if release is LogRelease.PUBLIC and keys.public_key is not None:
+    keys = LogKeys.from_bytes(raw_keys)
+    if arguments.terms.logs is LogRelease.PUBLIC and keys.public_key is not None:
         key = LogKey.from_bytes(keys.public_key)
     else:
-        key = find_log_key(keys, signing_key=client.identity)
-    text = open_log(container, key=key, computation=folder.computation, box_pk=record.enclave.box_pk)
-    return OpenedLog(release=release, text=text)
+        key = find_log_key(keys, signing_key=identity)
+    return open_log(container, key=key, computation=arguments.computation, box_pk=box_pk)
 
 
 def collect_refusals(client: Client, folder: ComputationFolder) -> None:

@@ -44,6 +44,7 @@ def test_two_files_are_enough_and_no_home_is_left_behind(files: Files) -> None:
     assert "What the enclave signed" in went.output
     assert "dora@hospital.example, 1 file" in went.output
     assert "records.csv, 4,242 bytes sealed" in went.output
+    assert "2026-03-01 12:00:00 to 2026-03-01 12:01:00 UTC, by the host's clock" in went.output
     assert sorted(path.name for path in files.folder.iterdir()) == [
         "evidence.json",
         "invitation.txt",
@@ -156,6 +157,8 @@ def test_a_failed_run_says_kind_and_place_and_no_more(files: Files) -> None:
             "--epoch is for a computation's UUID",
         ),
         ((str(w.COMPUTATION), "--bundle", "evidence.json"), "are for a receipt in a file"),
+        (("receipt.json", "--bundle", "evidence.json", "--to", "here"), "--sealed and --to go with --open"),
+        (("receipt.json", "--bundle", "evidence.json", "--open"), "--open off line needs --sealed"),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(

@@ -18,6 +18,7 @@
     verdict.py        the answer: a tree of checks, and the errors that carry it
     receipt.py        verifying receipts, later and without trust in anybody
     capabilities.py   what the program could do, from what is measured
+    receipt_opened.py what a receipt names, opened by who holds a key
     archive.py        a receipt and its evidence from two files alone, in one verdict
     lone_quote.py     a quote without a bundle
     certificate.py    a quote in a TLS certificate, and whose key that is
