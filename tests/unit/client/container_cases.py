@@ -7,7 +7,9 @@ from pathlib import Path
 from uuid import UUID
 
 from sealroom.client.container_files import Extras, open_file, seal_file
+from sealroom.client.container_memory import open_memory, seal_memory
 from sealroom.client.container_streams import open_pipe, seal_pipe
+from sealroom.core.sealing.container import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 
@@ -50,8 +52,20 @@ def ways(folder: Path) -> dict[str, tuple[Way, Way]]:
             lambda plain: Files(folder, plain).through(seal_file),
             lambda sealed: Files(folder, sealed).through(open_file),
         ),
+        "memory": (_sealed_in_memory, _opened_in_memory),
         "streams": (lambda plain: _piped(seal_pipe, plain), lambda sealed: _piped(open_pipe, sealed)),
     }
+
+
+def _sealed_in_memory(plain: bytes) -> bytes:
+    sealed = bytearray(sealed_size(len(plain)))
+    seal_memory(plain, sealed, key=KEY, context=CONTEXT)
+    return bytes(sealed)
+
+
+def _opened_in_memory(sealed: bytes) -> bytes:
+    room = bytearray(len(sealed))
+    return bytes(room[: open_memory(sealed, room, key=KEY, context=CONTEXT)])
 
 
 def _piped(work: Callable[..., int], content: bytes) -> bytes:

@@ -1,5 +1,6 @@
-"""Both parallel ways, between files and between streams, beside the plain reader of the core: every change is
-refused by each, and what one seals the other opens."""
+"""All parallel ways beside the plain reader of the core: each refuses every change, and what one seals the
+other opens.
+"""
 
 import os
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 from container_cases import CHUNK, CONTEXT, HEADER, KEY, SEALED_CHUNK, Files, ways
 
 from sealroom.client.container_files import open_file
+from sealroom.client.container_memory import open_memory, seal_memory
 from sealroom.core.errors import MalformedError, SealroomError, VerificationError
 from sealroom.core.sealing.container import open_bytes, seal_bytes
 
-NAMES = pytest.mark.parametrize("name", ["files", "streams"])
+NAMES = pytest.mark.parametrize("name", ["files", "memory", "streams"])
 PLAIN = os.urandom(5 * CHUNK + 100)
 SEALED = seal_bytes(PLAIN, key=KEY, context=CONTEXT)
 CHUNKS = [SEALED[start : start + SEALED_CHUNK] for start in range(HEADER, len(SEALED), SEALED_CHUNK)]
@@ -83,3 +85,10 @@ def test_a_cut_file_is_refused_before_anything_is_written(tmp_path: Path) -> Non
     with pytest.raises(VerificationError, match="last chunk"):
         files.run(open_file)
     assert files.target.read_bytes() == b""
+
+
+def test_memory_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="sealed: expected room of 92 octets"):
+        seal_memory(b"", bytearray(91), key=KEY, context=CONTEXT)
+    with pytest.raises(ValueError, match="plaintext: expected room"):
+        open_memory(SEALED, bytearray(len(PLAIN) - 1), key=KEY, context=CONTEXT)
