@@ -133,14 +133,16 @@ def check_algorithm(content: bytes) -> None:
         raise MalformedError("signature algorithm: not ecdsa-with-SHA256")
 
 
-def read_extensions(content: bytes) -> dict[bytes, bytes]:
-    """Read what is inside the context tag of extensions: each once, no unknown critical one."""
+def read_extensions(
+    content: bytes, *, may_be_critical: frozenset[bytes] = _MAY_BE_CRITICAL
+) -> dict[bytes, bytes]:
+    """Read what is inside the context tag of extensions: each once, no critical one but `may_be_critical`."""
     ((_, start, stop),) = der.expected(content, 0, len(content), _ONE_SEQUENCE, "extensions")
     found: dict[bytes, bytes] = {}
     for tag, first, last in der.elements(content, start, stop, "extensions"):
         if tag != der.SEQUENCE:
             raise MalformedError(f"extension: tag 0x{tag:02x} where 0x{der.SEQUENCE:02x} is expected")
-        identifier, value = _extension(content, first, last)
+        identifier, value = _extension(content, first, last, may_be_critical)
         if identifier in found:
             raise MalformedError(f"extension {identifier.hex()}: stands twice")
         found[identifier] = value
@@ -149,7 +151,7 @@ def read_extensions(content: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _extension(data: bytes, start: int, stop: int) -> tuple[bytes, bytes]:
+def _extension(data: bytes, start: int, stop: int, may_be_critical: frozenset[bytes]) -> tuple[bytes, bytes]:
     parts = der.elements(data, start, stop, "extension")
     tags = bytes([tag for tag, _, _ in parts])
     if tags not in (_PLAIN_EXTENSION, _FLAGGED_EXTENSION):
@@ -158,7 +160,7 @@ def _extension(data: bytes, start: int, stop: int) -> tuple[bytes, bytes]:
     identifier = data[first:last]
     if tags == _FLAGGED_EXTENSION:
         _, first, last = parts[1]
-        if der.read_boolean(data[first:last], "extension critical") and identifier not in _MAY_BE_CRITICAL:
+        if der.read_boolean(data[first:last], "extension critical") and identifier not in may_be_critical:
             raise MalformedError(f"extension {identifier.hex()}: critical and unknown")
     return identifier, data[value:end]
 

@@ -117,7 +117,7 @@ def _time(data: bytes, element: Element, name: str) -> datetime:
 
 
 def _crl_number(content: bytes, name: str) -> int:
-    found = read_extensions(content)
+    found = read_extensions(content, may_be_critical=frozenset())
     value = found.get(_CRL_NUMBER)
     if value is None or _AUTHORITY_KEY not in found:
         raise MalformedError(f"{name}: CRL number or authority key identifier missing")

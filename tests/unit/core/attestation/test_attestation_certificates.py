@@ -260,7 +260,7 @@ def test_reads_an_extension_of_a_processor_ca_without_the_optional_fields():
 CRL = make_crl(PKI.platform_ca, issued=NOW, lifetime=timedelta(days=1), revoked=(PKI.pck.certificate,))
 
 
-def crl_of(*extensions: x509.ExtensionType) -> bytes:
+def crl_of(*extensions: x509.ExtensionType, critical: x509.ExtensionType | None = None) -> bytes:
     made = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(PKI.root.certificate.subject)
@@ -269,6 +269,8 @@ def crl_of(*extensions: x509.ExtensionType) -> bytes:
     )
     for extension in extensions:
         made = made.add_extension(extension, critical=False)
+    if critical is not None:
+        made = made.add_extension(critical, critical=True)
     return made.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
@@ -297,6 +299,20 @@ def test_reads_the_serial_numbers_of_a_revocation_list():
 def test_refuses_a_revocation_list_of_another_form(raw, message):
     with pytest.raises(MalformedError, match=message):
         parse_crl(raw, name="crl")
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.DeltaCRLIndicator(1),
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.KeyUsage(True, False, False, False, False, True, True, False, False),
+    ],
+)
+def test_refuses_a_revocation_list_with_a_critical_extension(extension):
+    assert parse_crl(crl_of(AUTHORITY, x509.CRLNumber(1), extension), name="crl").number == 1
+    with pytest.raises(MalformedError, match="critical and unknown"):
+        parse_crl(crl_of(AUTHORITY, x509.CRLNumber(1), critical=extension), name="crl")
 
 
 def entry_offset() -> int:
