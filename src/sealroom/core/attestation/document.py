@@ -171,9 +171,14 @@ def read_judgement(level: JsonObject) -> Judgement:
 def _advisories(value: JsonValue) -> tuple[str, ...]:
     listed = strict_json.array(value, field="advisoryIDs", max_items=_MAX_ADVISORIES)
     texts = tuple(advisory for advisory in listed if isinstance(advisory, str))
-    if len(texts) != len(listed) or any(len(text) > _MAX_ADVISORY_CHARS for text in texts):
-        raise MalformedError(f"advisoryIDs: expected texts of at most {_MAX_ADVISORY_CHARS} characters")
+    if len(texts) != len(listed) or not all(_names_advisory(text) for text in texts):
+        raise MalformedError(f"advisoryIDs: expected ASCII texts of at most {_MAX_ADVISORY_CHARS} characters")
     return texts
+
+
+def _names_advisory(text: str) -> bool:
+    # ASCII: what a verdict shows and exports can then be written in any encoding.
+    return len(text) <= _MAX_ADVISORY_CHARS and text.isascii()
 
 
 def read_isv_levels(source: JsonObject) -> tuple[IsvLevel, ...]:
