@@ -82,12 +82,15 @@ class Policy:
     accept_host_chosen_fields: bool
 
     def __post_init__(self) -> None:
-        if _NAME.fullmatch(self.name) is None:
-            raise MalformedError("policy name: expected lower-case letters, digits and dashes")
         for field in fields(self):
             value = getattr(self, field.name)
+            # A set that is no frozenset, or the word as a text, would read as a rule that was left open.
+            if not isinstance(value, _KINDS[field.name]):
+                raise MalformedError(f"policy {field.name}: {type(value).__name__} is no type of this member")
             if isinstance(value, frozenset) and not value:
                 raise MalformedError(f"policy {field.name}: an empty list accepts nothing and is an error")
+        if _NAME.fullmatch(self.name) is None:
+            raise MalformedError("policy name: expected lower-case letters, digits and dashes")
         if TcbStatus.REVOKED in self.tcb_statuses:
             raise MalformedError("policy tcb_statuses: nothing can accept a revoked platform")
         for name, words in _WORDS.items():
@@ -127,6 +130,24 @@ class Policy:
         )
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "tee": (frozenset,),
+    "tcb_statuses": (frozenset,),
+    "advisories": (frozenset, Word),
+    "min_evaluation_number": (int,),
+    "max_collateral_age": (timedelta, Word),
+    "measurement": (frozenset, SignerRule, Word),
+    "attributes": (AttributeRule,),
+    "platforms": (frozenset, Word),
+    "require_pinned": (frozenset, Word),
+    "logs": (frozenset, Word),
+    "max_deliveries": (int,),
+    "allow_legacy_delivery": (bool,),
+    "accept_zero_padding": (bool,),
+    "accept_td_without_sept_ve_disable": (bool,),
+    "accept_host_chosen_fields": (bool,),
+}
 _WORDS = {
     "advisories": {Word.ANY, Word.NONE},
     "max_collateral_age": {Word.ANY},

@@ -128,6 +128,27 @@ def test_a_policy_made_in_python_cannot_accept_a_revoked_platform_either() -> No
         replace(load_policy("strict"), tcb_statuses=frozenset({TcbStatus.REVOKED}))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("platforms", {bytes(16)}),
+        ("platforms", None),
+        ("require_pinned", {Role.CODE_PROVIDER}),
+        ("logs", [LogRelease.NONE]),
+        ("logs", "none"),
+        ("max_collateral_age", 30),
+        ("tcb_statuses", [TcbStatus.UP_TO_DATE]),
+        ("accept_zero_padding", "false"),
+        ("name", None),
+    ],
+)
+def test_a_policy_made_in_python_leaves_no_rule_open_by_a_value_of_another_type(
+    name: str, value: object
+) -> None:
+    with pytest.raises(MalformedError, match=f"policy {name}: {type(value).__name__} is no type"):
+        replace(load_policy("strict"), **{name: value})
+
+
 def test_reads_a_signers_rule() -> None:
     rule = f'measurement = {{ mrsigner = "{"ef" * 32}", product = 3, min_svn = 4 }}'
     policy = Policy.from_toml(_edited('measurement = "recomputed"', rule))
