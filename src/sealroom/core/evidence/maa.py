@@ -29,6 +29,11 @@ class MaaPolicy:
     leeway: timedelta
 
     def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            # A set that is no frozenset, or a text for bytes, would read as a rule that was left open.
+            if not isinstance(value, kinds):
+                raise MalformedError(f"maa policy {name}: {type(value).__name__} is no type of this member")
         if not self.issuer.startswith("https://") or self.issuer.endswith("/"):
             raise MalformedError("maa policy issuer: expected https://..., without a slash at the end")
         for name in ("measurement", "policy_hashes"):
@@ -41,6 +46,15 @@ class MaaPolicy:
             raise MalformedError("maa policy: the only word that has a meaning here is 'any'")
         if not timedelta(0) <= self.leeway <= MAX_LEEWAY:
             raise MalformedError("maa policy leeway: expected 0 to 5 minutes")
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "issuer": (str,),
+    "measurement": (frozenset, SignerRule),
+    "report_data": (bytes, Word),
+    "policy_hashes": (frozenset, Word),
+    "leeway": (timedelta,),
+}
 
 
 def verify_maa_evidence(raw: bytes, *, policy: MaaPolicy, keys: MaaKeySet, now: datetime) -> MaaClaims:

@@ -99,3 +99,21 @@ def test_a_policy_that_means_nothing_cannot_be_written(changes):
 def test_no_member_of_a_policy_has_a_default():
     with pytest.raises(TypeError):
         MaaPolicy(issuer=w.ISSUER)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("policy_hashes", {bytes(32)}),
+        ("policy_hashes", None),
+        ("report_data", None),
+        ("report_data", bytes(64).hex()),
+        ("measurement", Word.ANY),
+        ("measurement", {w.MRENCLAVE}),
+        ("leeway", 60),
+        ("issuer", None),
+    ],
+)
+def test_a_policy_leaves_no_rule_open_by_a_value_of_another_type(name, value):
+    with pytest.raises(MalformedError, match=f"maa policy {name}: {type(value).__name__} is no type"):
+        replace(POLICY, **{name: value})
