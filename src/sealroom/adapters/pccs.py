@@ -61,16 +61,21 @@ class FetchOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """Verified collateral, where it is from, until when it is good, and what to tell about it.
+    """Verified collateral, where it is from, from when until when it is good, and what to tell about it.
 
     `pck_chain` is there where the quote carries no certificates of its own.
     """
 
     collateral: RawCollateral
     source: str
+    valid_from: datetime
     valid_until: datetime
     warnings: tuple[str, ...]
     pck_chain: bytes | None
+
+    def good_at(self, now: datetime) -> bool:
+        """Whether every document is good at `now`."""
+        return self.valid_from <= now <= self.valid_until
 
 
 class CollateralFetcher:
@@ -123,7 +128,7 @@ class CollateralFetcher:
             except SealroomError as exc:
                 problems.append(f"{source.url}: {exc}")
                 continue
-            if found.valid_until >= now:
+            if found.good_at(now):
                 return _with_warnings(found, problems)
             stale.append(found)
         if stale:
@@ -157,7 +162,7 @@ class CollateralFetcher:
             found = _verified(kept.collateral, chain, now, source=f"{source.url}, kept here")
         except SealroomError:
             return None
-        return found if found.valid_until >= now else None
+        return found if found.good_at(now) else None
 
     def _ask(self, source: Source, platform: Platform) -> RawCollateral:
         tee = platform.tee
@@ -245,6 +250,7 @@ def _verified(collateral: RawCollateral, chain: CertificateChain, now: datetime,
     return Fetched(
         collateral=collateral,
         source=source,
+        valid_from=verified.valid_from,
         valid_until=verified.valid_until,
         warnings=_expiry(verified.valid_from, verified.valid_until, now),
         pck_chain=None,

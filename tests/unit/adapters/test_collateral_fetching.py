@@ -244,6 +244,20 @@ def test_fresh_documents_of_the_second_service_win_over_stale_ones_of_the_first(
     assert found.collateral == RawCollateral(**fresh)
 
 
+def test_documents_of_the_second_service_win_over_those_of_the_first_that_are_not_good_yet(server, tmp_path):
+    (tmp_path / "other").mkdir()
+    server.collateral = make_collateral(PKI, now=NOW + timedelta(days=5))
+    with p.ProvisioningServer(collateral=COLLATERAL, folder=tmp_path / "other") as second:
+        trusted = tmp_path / "both.pem"
+        trusted.write_bytes(server.certificate.read_bytes() + second.certificate.read_bytes())
+        sources = [Source.parse(server.url), Source.parse(second.url)]
+        with CollateralFetcher(sources, source_ca=trusted, options=QUICK, sleep=p.patient) as asking:
+            found = asking.fetch(QUOTE, now=NOW)
+    assert found.source == second.url
+    alone = fetch(server)
+    assert [warning.split(":")[0] for warning in alone.warnings] == ["not good yet"]
+
+
 def test_stale_documents_come_with_a_warning(server):
     found = fetch(server, now=NOW + timedelta(days=40))
     assert [warning.split(":")[0] for warning in found.warnings] == ["expired"]
