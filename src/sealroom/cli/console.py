@@ -16,6 +16,7 @@ from typing import IO, Literal, TypeAlias
 
 import click
 
+from sealroom.core.errors import MalformedError
 from sealroom.core.wire.foreign_text import visible
 
 Progress = Callable[[str, int, int], None]
@@ -142,7 +143,7 @@ def _print_json(document: Document) -> None:
 
 
 def read_file(path: Path, *, max_bytes: int) -> bytes:
-    """Read a whole small file, or raise `click.BadParameter` where it is larger than `max_bytes`."""
+    """Read a whole small file, or raise `MalformedError` where it is larger than `max_bytes`."""
     with path.open("rb") as stream:
         return read_stream(stream, name=str(path), max_bytes=max_bytes)
 
@@ -151,5 +152,5 @@ def read_stream(stream: IO[bytes], *, name: str, max_bytes: int) -> bytes:
     """Read all of `stream`, bounded by `max_bytes`."""
     content = stream.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise click.BadParameter(f"{name} has more than {max_bytes} bytes")
+        raise MalformedError(f"{name}: more than {max_bytes} bytes")
     return content

@@ -72,6 +72,13 @@ def test_a_refusal_exits_1_with_its_status(files, capsys):
     assert json.loads(capsys.readouterr().out)["status"] == "UpToDate"
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff" * 70_000])
+def test_a_root_that_is_no_certificate_exits_2_however_large_it_is(files, capsys, content):
+    (files / "bad").write_bytes(content)
+    assert verify(files, "--json", "--insecure-root", str(files / "bad")) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "malformed"
+
+
 @pytest.mark.parametrize("content", [b"", b"\0", b"\x03\x00", b"\xff" * 70_000])
 def test_a_malformed_quote_exits_2_with_a_verdict(files, capsys, content):
     (files / "bad").write_bytes(content)
