@@ -17,7 +17,6 @@ from typing import Concatenate, ParamSpec
 import click
 
 from sealroom.adapters.collateral_cache import CollateralCache
-from sealroom.adapters.pccs import CollateralFetcher
 from sealroom.adapters.policies import load_policy
 from sealroom.adapters.provisioning import Source
 from sealroom.cli.console import read_file
@@ -25,6 +24,7 @@ from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.lone_quotes import issuer
 from sealroom.cli.moments import MomentType
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, command_options
+from sealroom.cli.sources import SourceType, fetch_documents
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.verification import ROOTS
 from sealroom.core.attestation.pem import parse_pem
@@ -53,6 +53,7 @@ _OPTIONS = (
     click.option(
         "--source",
         "sources",
+        type=SourceType(),
         multiple=True,
         help="Fetch these documents: intel, azure, or the https address of a PCCS; several in order.",
     ),
@@ -80,7 +81,7 @@ class CertificateQuestion:
     binding: KeyBinding
     policy: str
     collateral: Path | None
-    sources: tuple[str, ...]
+    sources: tuple[Source, ...]
     source_ca: Path | None
     at: datetime | None
     save: Path | None
@@ -97,7 +98,7 @@ def certificate_options(
             binding=KeyBinding(str(kwargs.pop("binding"))),
             policy=str(kwargs.pop("policy")),
             collateral=_path(kwargs.pop("collateral")),
-            sources=_texts(kwargs.pop("sources")),
+            sources=_sources(kwargs.pop("sources")),
             source_ca=_path(kwargs.pop("source_ca")),
             at=_moment(kwargs.pop("at")),
             save=_path(kwargs.pop("save")),
@@ -147,15 +148,15 @@ def _collateral(
     """Return Intel's documents from a file or a source; `None` where neither was named."""
     if question.collateral is not None and question.sources:
         raise click.UsageError("expected --collateral or --source, not both")
+    if question.source_ca is not None and not question.sources:
+        raise click.UsageError("--source-ca goes with --source")
     if question.collateral is not None:
         return read_file(question.collateral, max_bytes=MAX_COLLATERAL_BYTES)
     if not question.sources:
         return None
-    asked = tuple(Source.parse(text) for text in question.sources)
     quote = parse_ratls_certificate(certificate).raw_quote
     cache = CollateralCache(folder=invocation.open_home().root / "collateral")
-    with CollateralFetcher(asked, source_ca=question.source_ca, cache=cache) as fetcher:
-        found = fetcher.fetch(quote, now=now)
+    found = fetch_documents(quote, question.sources, source_ca=question.source_ca, cache=cache, now=now)
     for warning in found.warnings:
         click.secho("warning: ", fg="yellow", nl=False, err=True)
         click.echo(invocation.console.foreign(warning), err=True)
@@ -179,8 +180,8 @@ def certificate_pem(der: bytes) -> bytes:
     return b"\n".join((b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""))
 
 
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(str(text) for text in value) if isinstance(value, tuple) else ()
+def _sources(value: object) -> tuple[Source, ...]:
+    return tuple(source for source in value if isinstance(source, Source)) if isinstance(value, tuple) else ()
 
 
 def _path(value: object) -> Path | None:

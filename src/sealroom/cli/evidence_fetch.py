@@ -13,12 +13,11 @@ from pathlib import Path
 import click
 
 from sealroom.adapters.collateral_cache import CollateralCache
-from sealroom.adapters.pccs import CollateralFetcher, Fetched
+from sealroom.adapters.pccs import Fetched
 from sealroom.adapters.provisioning import Source
 from sealroom.cli.console import read_file
-from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, command_options
-from sealroom.core.errors import TransportError
+from sealroom.cli.sources import SourceType, fetch_documents
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
 
 
@@ -27,6 +26,7 @@ from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
 @click.option(
     "--source",
     "sources",
+    type=SourceType(),
     multiple=True,
     required=True,
     help="Where to ask: intel, azure, or the https address of a PCCS. Several are asked in order.",
@@ -47,7 +47,7 @@ from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
 def fetch(
     invocation: Invocation,
     file: Path,
-    sources: tuple[str, ...],
+    sources: tuple[Source, ...],
     save: Path,
     source_ca: Path | None,
     save_pck_chain: Path | None,
@@ -59,16 +59,11 @@ def fetch(
     `evidence verify --quote FILE --collateral SAVED`. They are checked to be signed under the root of the
     quote's own certificates; what they are worth is for the verification to say.
     """
-    asked = tuple(Source.parse(text) for text in sources)
     raw = read_file(file, max_bytes=MAX_BUNDLE_BYTES)
     bundle = EvidenceBundle.from_bytes(raw) if raw.lstrip()[:1] == b"{" else None
     quote = raw if bundle is None else bundle.quote
     cache = None if no_cache else CollateralCache(folder=invocation.open_home().root / "collateral")
-    try:
-        with CollateralFetcher(asked, source_ca=source_ca, cache=cache) as fetcher:
-            found = fetcher.fetch(quote, now=datetime.now(UTC))
-    except TransportError as exc:
-        raise CommandError(str(exc), code="source", exit_code=ExitCode.TRANSPORT) from exc
+    found = fetch_documents(quote, sources, source_ca=source_ca, cache=cache, now=datetime.now(UTC))
     save.write_bytes(_content(bundle, found))
     if save_pck_chain is not None and found.pck_chain is not None:
         save_pck_chain.write_bytes(found.pck_chain)

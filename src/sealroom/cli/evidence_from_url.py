@@ -6,7 +6,9 @@ import click
 
 from sealroom.adapters.tls_certificate import fetch_server_certificate
 from sealroom.cli.evidence_certificate import CertificateQuestion, answer, certificate_options
+from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import Invocation
+from sealroom.core.errors import TransportError
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -23,4 +25,6 @@ def command(invocation: Invocation, question: CertificateQuestion, url: str) -> 
         certificate = fetch_server_certificate(url, timeout_seconds=_TIMEOUT_SECONDS)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="URL") from error
+    except TransportError as error:
+        raise CommandError(str(error), code="service", exit_code=ExitCode.TRANSPORT) from error
     return answer(invocation, question, certificate)

@@ -84,6 +84,7 @@ CLIENT_HINTS: dict[str, str | None] = {
     "failed": None,
     "collateral": "the server fetches Intel's documents: ask its operator, or give --at for the past",
     "source": "name other sources with --source, and a PCCS's own certificate with --source-ca",
+    "service": "check the address: a service that speaks TLS must answer there",
     "file": None,
     "defect": "please report it with the command; SEALROOM_TRACEBACK=1 shows where it happened",
     "interrupted": "the same command goes on where this one stopped",

@@ -127,7 +127,8 @@ def _wrong_usage(wrong: click.ClickException, console: Console) -> int:
             return ExitCode.USAGE
         console.error("a command is missing", code="usage", hint=hint)
         return ExitCode.USAGE
-    console.error(" ".join(wrong.format_message().split("\n")), code="usage", hint=hint)
+    # One line, whatever click folds its lists of choices with.
+    console.error(" ".join(wrong.format_message().split()), code="usage", hint=hint)
     return ExitCode.USAGE
 
 

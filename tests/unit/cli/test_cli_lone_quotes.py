@@ -192,3 +192,9 @@ def test_a_source_that_does_not_answer_exits_4(files, tmp_path, capsys):
     assert "answered 404" in said
     assert "--source-ca" in said
     assert not (files / "saved").exists()
+
+
+def test_a_source_that_is_no_address_is_wrong_usage(files):
+    words = ["evidence", "fetch", str(files / "quote"), "--save", str(files / "saved")]
+    assert run([*words, "--source", "ftp://pccs.example"]) == 64
+    assert run([*words, "--source", ""]) == 64

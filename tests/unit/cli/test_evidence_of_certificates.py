@@ -80,6 +80,23 @@ def test_binding_and_policy_have_no_default(folder):
     assert from_cert(folder, binding="guess").exit_code == 64
 
 
+def test_a_missing_choice_is_named_on_one_line_without_control_characters(folder):
+    shown = played(folder, "from-cert", "certificate.pem", *LOOK)
+    assert "Choose from: uncompressed-point, subject-public-key-info," in shown.output
+
+
+def test_a_source_that_is_no_address_is_wrong_usage(folder):
+    assert from_cert(folder, "--source", "http://pccs.example").exit_code == 64
+    assert from_cert(folder, "--source-ca", "certificate.pem").exit_code == 64
+
+
+def test_a_source_that_does_not_answer_says_what_helps(folder):
+    options = [*POINT, *LOOK, *AT, "--home", "home", "--source", "https://127.0.0.1:1"]
+    shown = played(folder, "from-cert", "certificate.pem", *options)
+    assert shown.exit_code == 4
+    assert "name other sources with --source" in shown.output
+
+
 def test_what_is_no_certificate_is_malformed(folder):
     (folder / "not.der").write_bytes(b"not a certificate")
     (folder / "two.pem").write_text(2 * ssl.DER_cert_to_PEM_cert(w.made()))
@@ -128,6 +145,7 @@ def test_asks_a_running_service_for_its_certificate(folder):
     assert (folder / "kept.pem").read_bytes() == certificate
     gone = played(folder, "from-url", f"https://127.0.0.1:{port}", *options)
     assert gone.exit_code == 4
+    assert "a service that speaks TLS must answer there" in gone.output
     assert played(folder, "from-url", "http://127.0.0.1", *options).exit_code == 64
 
 
