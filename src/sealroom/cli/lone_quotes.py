@@ -63,13 +63,17 @@ class LoneQuote:
     pck_chain: Path | None
     insecure_root: Path | None
 
-    def appraise(self, policy: Policy, now: datetime) -> Verdict:
-        """Run every check."""
+    def read(self) -> bytes:
+        """Read the quote; once for a command, so that what is judged is what is shown."""
+        return _read(self.quote, MAX_QUOTE_BYTES + 1)
+
+    def appraise(self, raw_quote: bytes, policy: Policy, now: datetime) -> Verdict:
+        """Run every check of `raw_quote`."""
         roots = [INTEL_SGX_ROOT_KEY]
         if self.insecure_root is not None:
             roots.append(_root_key(read_file(self.insecure_root, max_bytes=_MAX_CERTIFICATE_FILE)))
         return appraise_quote(
-            _read(self.quote, MAX_QUOTE_BYTES + 1),
+            raw_quote,
             None if self.collateral is None else _read(self.collateral, MAX_COLLATERAL_BYTES + 1),
             policy=policy,
             roots=roots,
@@ -79,8 +83,9 @@ class LoneQuote:
 
     def summary(self, now: datetime) -> dict[str, object]:
         """Return what the quote says, with who vouches for it in front."""
-        quote = parse_quote(_read(self.quote, MAX_QUOTE_BYTES + 1))
-        verdict = self.appraise(load_policy("insecure-any-status"), now)
+        raw_quote = self.read()
+        quote = parse_quote(raw_quote)
+        verdict = self.appraise(raw_quote, load_policy("insecure-any-status"), now)
         return {
             "issuer": issuer(verdict),
             **_body_summary(quote.body),
@@ -99,7 +104,7 @@ def verifies_lone_quotes(function: Callable[Concatenate[Invocation, P], int]) ->
     def verify(
         invocation: Invocation, lone: LoneQuote, policy: str, at: datetime | None, accept_simulated: bool
     ) -> int:
-        verdict = lone.appraise(load_policy(policy), at or datetime.now(UTC))
+        verdict = lone.appraise(lone.read(), load_policy(policy), at or datetime.now(UTC))
         return _print(invocation, verdict, accept_simulated=accept_simulated)
 
     @functools.wraps(function)

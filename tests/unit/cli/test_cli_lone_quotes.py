@@ -1,6 +1,7 @@
 """`sealroom evidence verify --quote`, `show --quote` and `fetch`, as a shell sees them."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -130,6 +131,17 @@ def test_show_says_the_issuer_first(files, capsys):
     late = [*shown, "--collateral", str(files / "collateral"), "--at", LATER, "--json"]
     assert run(late) == 0
     assert json.loads(capsys.readouterr().out)["tcb_status"] is None
+
+
+def test_show_reads_a_quote_once_so_it_may_come_through_a_pipe(files, capsys):
+    end, other = os.pipe()
+    os.write(other, (files / "quote").read_bytes())
+    os.close(other)
+    words = ["--quote", f"/dev/fd/{end}", "--collateral", str(files / "collateral"), "--json"]
+    assert run(["evidence", "show", *words]) == 0
+    os.close(end)
+    said = json.loads(capsys.readouterr().out)
+    assert (said["mrenclave"], said["tcb_status"]) == (BODY.mrenclave.hex(), "UpToDate")
 
 
 def fetch(files, server, *words):
