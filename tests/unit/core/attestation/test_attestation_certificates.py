@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sealroom.core.attestation.certificates import parse_certificate
-from sealroom.core.attestation.chain import parse_chain
+from sealroom.core.attestation.chain import parse_chain, verify_chain
 from sealroom.core.attestation.crl import parse_crl
+from sealroom.core.attestation.memo import Memo
 from sealroom.core.attestation.pck import parse_pck_chain
 from sealroom.core.attestation.pck_extension import SgxType, parse_pck_extension
 from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY, Provenance, provenance_of
@@ -364,6 +365,23 @@ def test_orders_a_chain_by_names_whatever_the_order_of_the_text(certificates):
 def test_refuses_certificates_that_are_not_one_chain(certificates, message):
     with pytest.raises(MalformedError, match=message):
         parse_chain(pem(*certificates), length=3, name="chain")
+
+
+@pytest.mark.parametrize(
+    "certificates",
+    [
+        (PKI.pck.certificate, OTHER.platform_ca.certificate, OTHER.root.certificate),
+        (PKI.pck.certificate, CA, OTHER.root.certificate),
+        (OTHER.pck.certificate, CA, ROOT),
+    ],
+)
+def test_what_a_memo_knows_of_one_chain_vouches_for_no_other_of_the_same_names(certificates):
+    memo = Memo()
+    for pki in (PKI, OTHER):
+        verify_chain(parse_pck_chain(pki.pck_chain_pem, memo=memo), now=NOW, name="chain", memo=memo)
+    again = Memo(memo)
+    with pytest.raises(VerificationError, match="signature does not verify"):
+        verify_chain(parse_pck_chain(pem(*certificates), memo=again), now=NOW, name="chain", memo=again)
 
 
 def test_only_the_pinned_key_is_intel():

@@ -45,6 +45,7 @@ def test_any_bytes_are_a_value_or_malformed(raw):
         b"[" * 50_000 + b"]" * 50_000,
         b"1" * 5000,
         b"-" + b"1" * 5000,
+        b"12345678901234567890",
         b"1e5",
         b"1.0",
         b"NaN",
