@@ -18,7 +18,7 @@ from sealroom.cli.capabilities import capabilities_document, print_capabilities
 from sealroom.cli.console import read_file
 from sealroom.cli.evidence_fetch import fetch
 from sealroom.cli.exit_codes import ExitCode
-from sealroom.cli.lone_quotes import issuer, shows_lone_quotes, verifies_lone_quotes
+from sealroom.cli.lone_quotes import issuer, print_document, shows_lone_quotes, verifies_lone_quotes
 from sealroom.cli.moments import MomentType
 from sealroom.cli.options import OUTPUT_FILE, Invocation, TargetType, command_options
 from sealroom.cli.sessions import open_client
@@ -127,10 +127,7 @@ def show(
     if save_arguments is not None:
         save_arguments.write_bytes(bundle.arguments)
     document = {"issuer": issuer(verdict), **_summary(bundle, verdict.status)}
-    invocation.console.result(
-        document,
-        lambda: invocation.console.table(("says", "value"), [(k, str(v)) for k, v in document.items()]),
-    )
+    print_document(invocation, document)
 
 
 @command.command("capabilities")

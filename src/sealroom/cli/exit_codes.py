@@ -37,7 +37,7 @@ EXIT_MEANINGS = {
     ExitCode.MALFORMED: "malformed input, or a file that cannot be read or written",
     ExitCode.COLLATERAL: "what is needed to verify is stale or missing",
     ExitCode.TRANSPORT: "the server or the network does not answer, the server failed, or no enclave runs",
-    ExitCode.USAGE: "the command was called wrongly",
+    ExitCode.USAGE: "the command was called wrongly, or names a file that is not there",
     ExitCode.DEFECT: "a defect of sealroom itself",
 }
 

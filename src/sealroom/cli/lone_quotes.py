@@ -20,7 +20,7 @@ from sealroom.cli.options import INPUT_FILE, Invocation
 from sealroom.cli.verdicts import print_verdict, verdict_exit_code
 from sealroom.core.attestation.certificates import parse_certificate
 from sealroom.core.attestation.pem import parse_pem
-from sealroom.core.attestation.quote import MAX_QUOTE_BYTES, parse_quote
+from sealroom.core.attestation.quote import MAX_QUOTE_BYTES, CertificationKind, parse_quote
 from sealroom.core.attestation.reports import SgxReport, TdReport
 from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY
 from sealroom.core.errors import MalformedError
@@ -72,6 +72,7 @@ class LoneQuote:
         roots = [INTEL_SGX_ROOT_KEY]
         if self.insecure_root is not None:
             roots.append(_root_key(read_file(self.insecure_root, max_bytes=_MAX_CERTIFICATE_FILE)))
+        self._check_chain_is_needed(raw_quote)
         return appraise_quote(
             raw_quote,
             None if self.collateral is None else _read(self.collateral, MAX_COLLATERAL_BYTES + 1),
@@ -80,6 +81,17 @@ class LoneQuote:
             now=now,
             pck_chain=None if self.pck_chain is None else _read(self.pck_chain, _MAX_CERTIFICATE_FILE),
         )
+
+    def _check_chain_is_needed(self, raw_quote: bytes) -> None:
+        if self.pck_chain is None:
+            return
+        try:
+            carried = parse_quote(raw_quote).certification.kind is CertificationKind.PCK_CHAIN
+        except MalformedError:
+            # The verdict says so.
+            return
+        if carried:
+            raise click.UsageError("--pck-chain: this quote carries its certificates, which are used")
 
     def summary(self, now: datetime) -> dict[str, object]:
         """Return what the quote says, with who vouches for it in front."""
@@ -90,6 +102,7 @@ class LoneQuote:
             "issuer": issuer(verdict),
             **_body_summary(quote.body),
             "tcb_status": verdict.status,
+            **({} if verdict.status else {"tcb_status_unknown_because": _why_unknown(verdict)}),
             "advisories": list(verdict.advisories),
             "tee": quote.header.tee.name.lower(),
             "version": quote.header.version,
@@ -135,7 +148,7 @@ def shows_lone_quotes(function: Callable[Concatenate[Invocation, P], None]) -> C
             raise click.UsageError("--save and --save-arguments are for evidence, --quote has only a quote")
         else:
             document = lone.summary(_moment(kwargs["at"]) or datetime.now(UTC))
-            _print_table(invocation, document)
+            print_document(invocation, document)
 
     return _with_options(command)
 
@@ -164,6 +177,13 @@ def _taken(kwargs: dict[str, Any]) -> LoneQuote | None:
     return None
 
 
+def _why_unknown(verdict: Verdict) -> str:
+    """Say which check kept the platform from being judged."""
+    names = {check.name for group in verdict.groups if group.name == "platform" for check in group.parts}
+    failed = (check for check in verdict.failures if check.name in names or not names)
+    return next((f"{check.title}: {check.observed}" for check in failed), "the quote is not genuine")
+
+
 def _with_options(command: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -188,11 +208,25 @@ def _print(invocation: Invocation, verdict: Verdict, *, accept_simulated: bool) 
     return verdict_exit_code(verdict, accept_simulated=accept_simulated)
 
 
-def _print_table(invocation: Invocation, document: dict[str, object]) -> None:
+def print_document(invocation: Invocation, document: dict[str, object]) -> None:
+    """Print what something says of itself: a table for people."""
     invocation.console.result(
         document,
-        lambda: invocation.console.table(("says", "value"), [(k, str(v)) for k, v in document.items()]),
+        lambda: invocation.console.table(("says", "value"), [(k, _in_words(v)) for k, v in document.items()]),
     )
+
+
+def _in_words(value: object) -> str:
+    """Return what a table says for a value of the JSON document."""
+    match value:
+        case None:
+            return "not known"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(str(item) for item in value) or "none"
+        case _:
+            return str(value)
 
 
 def _body_summary(body: SgxReport | TdReport) -> dict[str, object]:

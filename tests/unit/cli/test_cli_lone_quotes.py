@@ -130,7 +130,22 @@ def test_show_says_the_issuer_first(files, capsys):
     assert "simulated" in capsys.readouterr().out
     late = [*shown, "--collateral", str(files / "collateral"), "--at", LATER, "--json"]
     assert run(late) == 0
-    assert json.loads(capsys.readouterr().out)["tcb_status"] is None
+    said = json.loads(capsys.readouterr().out)
+    assert said["tcb_status"] is None
+    assert "not at" in said["tcb_status_unknown_because"]
+
+
+def test_show_says_in_words_what_is_not_known_and_why(files, capsys):
+    assert run(["evidence", "show", "--quote", str(files / "quote")]) == 0
+    shown = capsys.readouterr().out
+    assert "not known" in shown
+    assert "none was given" in shown
+    assert "None" not in shown
+
+
+def test_certificates_for_a_quote_that_carries_its_own_are_wrong_usage(files, capsys):
+    assert verify(files, "--pck-chain", str(files / "quote")) == 64
+    assert "this quote carries its certificates" in capsys.readouterr().err
 
 
 def test_show_reads_a_quote_once_so_it_may_come_through_a_pipe(files, capsys):

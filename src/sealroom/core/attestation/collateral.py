@@ -7,7 +7,7 @@ Independent of any quote, so that one verified set serves many quotes while it i
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sealroom.core.attestation.certificates import Certificate
@@ -57,7 +57,7 @@ class VerifiedCollateral:
     verified_at: datetime
     valid_from: datetime
     valid_until: datetime
-    known: Memo
+    known: Memo = field(compare=False, repr=False)
 
     @property
     def issued_at(self) -> datetime:
