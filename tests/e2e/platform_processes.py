@@ -19,8 +19,11 @@ _COMMAND = "import sys; from sealroom.cli.main import main; sys.exit(main())"
 class PlatformServer:
     """`sealroom server` over one data folder; it can be killed and started again on the same port."""
 
-    def __init__(self, data: Path, *, waiting_deadline_seconds: int = 600) -> None:
+    def __init__(
+        self, data: Path, *, waiting_deadline_seconds: int = 600, launcher: str = "simulated"
+    ) -> None:
         self.data = data
+        self._launcher = launcher
         self._deadline = waiting_deadline_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -37,7 +40,7 @@ class PlatformServer:
 
     def start(self) -> None:
         options = ["server", "--data", str(self.data), "--port", str(self.port), "--json"]
-        options += ["--waiting-deadline", str(self._deadline)]
+        options += ["--waiting-deadline", str(self._deadline), "--launcher", self._launcher]
         with (self.data.parent / "server.err").open("ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND, *options], stdout=subprocess.PIPE, stderr=errors

@@ -92,10 +92,10 @@ class Person:
 class Platform:
     """One server, and the operator's place between it and the people."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, launcher: str = "simulated") -> None:
         root.mkdir(exist_ok=True)
         self.root = root
-        self.server = PlatformServer(root / "server")
+        self.server = PlatformServer(root / "server", launcher=launcher)
         self.operator = HostileProxy(upstream=lambda: self.server.url)
         # Whether people reach the server without the operator's recording, which keeps whole files in memory.
         self.direct = False

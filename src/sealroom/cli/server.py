@@ -31,10 +31,10 @@ _ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 )
 @click.option(
     "--launcher",
-    type=click.Choice(["simulated"]),
+    type=click.Choice(["simulated", "gramine-direct"]),
     default="simulated",
     show_default=True,
-    help="What starts enclaves.",
+    help="What starts enclaves. Both are simulated; gramine-direct runs them in Gramine, for development.",
 )
 @click.option(
     "--waiting-deadline",

@@ -38,9 +38,9 @@ PROTECTIONS_PATH = "host/protections.json"
 CONSOLE_PATH = "host/console.log"
 
 _RUNTIMES = "runtimes"
-_EXIT_NOT_STARTED = 125
+EXIT_NOT_STARTED = 125
 _MAX_CONSOLE_BYTES = 64 * 1024
-_BANNER = """\
+BANNER = """\
 =====================================================================
   SIMULATED ENCLAVE: it protects nothing from this machine's operator
 =====================================================================
@@ -49,7 +49,7 @@ _BANNER = """\
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare or run one launch; returns the exit code: the enclave's own, or 125 when it was not started."""
-    parser = argparse.ArgumentParser(prog="python -m sealroom.insecure.tee", description=_BANNER)
+    parser = argparse.ArgumentParser(prog="python -m sealroom.insecure.tee", description=BANNER)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the launch folder")
     parser.add_argument("--state", type=Path, required=True, help="folder of the PKI and of runtimes")
     parser.add_argument(
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(chosen.folder, state=chosen.state)
     except (SealroomError, OSError, RuntimeError, subprocess.SubprocessError) as exc:
         print(f"simulated TEE: {exc}", file=sys.stderr)
-        return _EXIT_NOT_STARTED
+        return EXIT_NOT_STARTED
 
 
 def prepare(folder: Path, *, state: Path) -> None:
@@ -76,16 +76,16 @@ def prepare(folder: Path, *, state: Path) -> None:
     rows = [
         [f"{RUNTIME_FOLDER}/{file.path}", str(file.host_path), file.sha256.hex()] for file in runtime.files
     ]
-    _write_new(folder / PAL_NAME, synthetic_pal())
-    _write_new(folder / RUNTIME_NAME, json.dumps(rows).encode())
+    write_new(folder / PAL_NAME, synthetic_pal())
+    write_new(folder / RUNTIME_NAME, json.dumps(rows).encode())
 
 
 def run(folder: Path, *, state: Path) -> int:
     """Check the folder, start the enclave, serve its device, and return its exit code."""
-    print(_BANNER, file=sys.stderr)
+    print(BANNER, file=sys.stderr)
     launch = check_launch_folder(folder.resolve())
     attester = Attester(mrenclave=launch.mrenclave, state=state, now=datetime.now(UTC))
-    _write_new(folder / COLLATERAL_PATH, attester.collateral_json())
+    write_new(folder / COLLATERAL_PATH, attester.collateral_json())
     device = AttestationDevice(
         launch.folder / DEVICE_NAME,
         target_info=attester.target_info(),
@@ -95,26 +95,27 @@ def run(folder: Path, *, state: Path) -> int:
     device.create()
     sandbox = choose_sandbox(launch)
     rows = [dataclasses.asdict(protection) for protection in sandbox.protections]
-    _write_new(folder / PROTECTIONS_PATH, json.dumps(rows, indent=1).encode())
+    write_new(folder / PROTECTIONS_PATH, json.dumps(rows, indent=1).encode())
     console, inlet = os.pipe()
     enclave = sandbox.start(console=inlet)
     os.close(inlet)
     # Threads only now: a process with threads must not fork.
     device.serve()
-    keeper = threading.Thread(target=_keep_console, args=(console, folder / CONSOLE_PATH), daemon=True)
+    keeper = threading.Thread(target=keep_console, args=(console, folder / CONSOLE_PATH), daemon=True)
     keeper.start()
-    code = _exit_code(enclave)
+    code = exit_code(enclave)
     keeper.join(timeout=1)
     return code
 
 
-def _exit_code(enclave: subprocess.Popen[bytes]) -> int:
+def exit_code(enclave: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of an enclave, and return its exit code."""
     code = enclave.wait()
     # As a shell would say it: killed by a signal.
     return code if code >= 0 else 128 - code
 
 
-def _keep_console(console: int, path: Path) -> None:
+def keep_console(console: int, path: Path) -> None:
     """Keep the start of what reaches the host's console, for the operator; the rest is read and dropped.
 
     The enclave redirects its descriptors before it lets foreign code run, so nothing that a program prints is
@@ -127,7 +128,7 @@ def _keep_console(console: int, path: Path) -> None:
             left -= min(left, len(part))
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
     """Write a file that was not there, whole or not at all."""
     partial = path.with_name(f"{path.name}.tmp")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -22,7 +22,7 @@ from sealroom.server.app import create_app
 from sealroom.server.blobs import BlobStore
 from sealroom.server.config import Announce, Listening, ServerConfig
 from sealroom.server.launchers.base import Launcher
-from sealroom.server.launchers.simulated import SimulatedLauncher
+from sealroom.server.launchers.simulated import GramineDirectLauncher, SimulatedLauncher
 from sealroom.server.platform import Platform
 from sealroom.server.reconcile import Reconciler
 from sealroom.server.schema import known_blobs
@@ -30,6 +30,8 @@ from sealroom.server.store import open_store
 from sealroom.server.tls import ServerCertificate, load_or_make_certificate
 
 _SECRET_SIZE = 32
+# Both are simulated to whoever verifies: neither has hardware to speak for it.
+_LAUNCHERS = {kind.name: kind for kind in (SimulatedLauncher, GramineDirectLauncher)}
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -68,7 +70,7 @@ def open_platform(config: ServerConfig) -> Platform:
         config=config,
         store=open_store(config.url),
         blobs=BlobStore(config.data / "blobs"),
-        tee=Tee(config.launcher),
+        tee=Tee.SIMULATED,
         secret=_load_or_make_secret(config.data / "token-secret"),
     )
 
@@ -92,9 +94,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def make_launcher(config: ServerConfig) -> Launcher:
     """Make the launcher that the configuration names."""
-    if config.launcher != SimulatedLauncher.name:
-        raise ValueError(f"launcher: got {config.launcher!r}, expected {SimulatedLauncher.name!r}")
-    return SimulatedLauncher(config.data / "enclaves")
+    kind = _LAUNCHERS.get(config.launcher)
+    if kind is None:
+        raise ValueError(f"launcher: got {config.launcher!r}, expected one of {', '.join(_LAUNCHERS)}")
+    return kind(config.data / "enclaves")
 
 
 class _Server(uvicorn.Server):

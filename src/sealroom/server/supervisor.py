@@ -45,7 +45,7 @@ from sealroom.server.launchers.host_files import (
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 from sealroom.server.supervision import Ask, Asked, Kill, Limits, Seen, decide
 
-_TEE_MODULES = {"simulated": "sealroom.insecure.tee"}
+_TEE_MODULES = {"simulated": "sealroom.insecure.tee", "gramine-direct": "sealroom.insecure.direct"}
 _LOOK_SECONDS = 0.25
 _PR_SET_CHILD_SUBREAPER = 36
 _READY = b"ready"

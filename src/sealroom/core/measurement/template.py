@@ -49,6 +49,8 @@ _ENVIRONMENT = {
     "LD_LIBRARY_PATH": "/lib:/runtime/lib",
     "OMP_NUM_THREADS": "4",
     "OPENBLAS_NUM_THREADS": "4",
+    # The measured arguments begin with a bare name; by it the interpreter finds its own library.
+    "PATH": "/runtime/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "TMPDIR": _TEMPORARY,
 }

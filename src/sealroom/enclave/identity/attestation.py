@@ -10,6 +10,7 @@ about itself comes from the report. Spec: docs/spec/enclave-session.md, "Identit
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,10 @@ _REPORT_SIZE = 432
 _MRENCLAVE = slice(64, 96)
 _REPORT_DATA = slice(320, 384)
 _MAX_QUOTE_SIZE = 1 << 16
-_KIND_OF = {Tee.SGX: b"dcap", Tee.SIMULATED: b"simulated"}
+# `direct` is the simulated device of an enclave under gramine-direct: plain files, answered a moment later.
+_KINDS_OF = {Tee.SGX: (b"dcap",), Tee.SIMULATED: (b"simulated", b"direct")}
+_ANSWER_SECONDS = {b"direct": 30.0}
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +55,11 @@ def attest(folder: Path, *, tee: Tee, report_data: bytes) -> OwnIdentity:
     if len(report_data) != REPORT_DATA_SIZE:
         raise ValueError(f"report data: expected {REPORT_DATA_SIZE} octets, got {len(report_data)}")
     kind = _read(folder, "attestation_type", max_bytes=16)
-    if kind != _KIND_OF[tee]:
+    if kind not in _KINDS_OF[tee]:
         raise VerificationError(f"attestation device: expected one for tee={tee.value}")
     _write(folder, "user_report_data", report_data)
     _write(folder, "target_info", _read_exactly(folder, "my_target_info", _TARGET_INFO_SIZE))
+    _await_answer(folder, _ANSWER_SECONDS.get(kind, 0.0))
     report = _read_exactly(folder, "report", _REPORT_SIZE)
     if report[_REPORT_DATA] != report_data:
         raise VerificationError("attestation device: the report has other report data")
@@ -62,6 +67,13 @@ def attest(folder: Path, *, tee: Tee, report_data: bytes) -> OwnIdentity:
     if not raw_quote:
         raise MalformedError("attestation device: the quote is empty")
     return OwnIdentity(mrenclave=report[_MRENCLAVE], raw_quote=raw_quote)
+
+
+def _await_answer(folder: Path, seconds: float) -> None:
+    """Wait until a device of plain files has answered; the quote is its last answer."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and not _read(folder, "quote", max_bytes=_MAX_QUOTE_SIZE):
+        time.sleep(_LOOK_SECONDS)
 
 
 def _read_exactly(folder: Path, name: str, size: int) -> bytes:

@@ -65,7 +65,6 @@ RUNTIME_PATH = "runtime.json"
 GRACE_SECONDS = 10
 START_SECONDS = 120
 
-_TEE_MODULE = "sealroom.insecure.tee"
 _SUPERVISOR_MODULE = "sealroom.server.supervisor"
 _COMMAND_SECONDS = 300
 # What becomes of a spool that is being removed, and how long its supervisor may take to notice.
@@ -80,6 +79,7 @@ class SimulatedLauncher:
     """Launches below `root`: `launches/<uuid>/<epoch>/`, and `simulation/` for what they share."""
 
     name = Tee.SIMULATED.value
+    tee_module = "sealroom.insecure.tee"
 
     def __init__(self, root: Path, *, grace_seconds: int = GRACE_SECONDS) -> None:
         self._launches = root.resolve() / "launches"
@@ -155,7 +155,7 @@ class SimulatedLauncher:
         _write(folder / ARGUMENTS_PATH, plan.arguments)
         copy_first_party(folder)
         copy_code(folder, plan.code)
-        _run(_TEE_MODULE, ["--prepare", "--state", str(self._state), str(folder)])
+        _run(self.tee_module, ["--prepare", "--state", str(self._state), str(folder)])
         runtime = read_runtime(folder)
         limits = arguments.terms.limits
         manifest = make_manifest(
@@ -182,6 +182,13 @@ class SimulatedLauncher:
             start_seconds=START_SECONDS,
         )
         write_whole(folder / HOST_FOLDER / ORDER, order.to_json())
+
+
+class GramineDirectLauncher(SimulatedLauncher):
+    """Runs the simulated TEE's programs in gramine-direct: Gramine's library OS, no SGX, for development."""
+
+    name = "gramine-direct"
+    tee_module = "sealroom.insecure.direct"
 
 
 def make_manifest(
