@@ -196,5 +196,9 @@ class Guide:
             self._console.say(f"result {name}, {result.size} bytes, in {path}")
 
     def _verify_receipt(self, _: Step, __: Computation) -> None:
-        ResultConsumer(self._client, self._computation).receipt()
+        record = ResultConsumer(self._client, self._computation).receipt()
         self._console.say("the receipt is signed by the enclave that you delivered to")
+        if record.refusal is not None:
+            self._console.say(f"it is a refusal ({record.refusal.reason.value}): nothing ran")
+        elif record.closing is None:
+            self._console.say("it has no closing: how the run ended is the server's claim")

@@ -10,9 +10,11 @@ import click
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.waiting import missing_people
-from sealroom.client.computation import Computation, ParticipantStatus, ProtectionNotice, State
+from sealroom.client.computation import Computation, ParticipantStatus, ProtectionNotice, Run, State
 from sealroom.core.wire.participants import Role
 
+# What a server says of a run whose process died; the others stand in a closing.
+_UNSIGNED = frozenset({"lost", "cancelled"})
 NEXT = {
     State.CREATED: "everybody registers: sealroom join INVITATION",
     State.REGISTERING: "everybody registers, and the code is sent: sealroom join INVITATION",
@@ -57,9 +59,20 @@ def print_computation(invocation: Invocation, found: Computation) -> None:
         for p in found.participants
     ]
     console.table(("role", "e-mail", "registered", "sent", "key delivered"), rows)
+    for run in found.runs:
+        click.echo(f"run of launch {run.epoch}: {_run_in_words(run)}")
     if found.launch is not None and found.launch.protections:
         _print_protections(invocation, found.launch.protections)
     console.next_step(_next(found))
+
+
+def _run_in_words(run: Run) -> str:
+    """Say how a run ended, and whose word that is: a lost run has no closing that an enclave signed."""
+    if run.outcome is None:
+        return "not ended yet"
+    if run.outcome in _UNSIGNED:
+        return f"{run.outcome}: the server's claim, its receipt has no closing"
+    return f"{run.outcome}, says the server; the receipt has it from the enclave"
 
 
 def _print_protections(invocation: Invocation, protections: tuple[ProtectionNotice, ...]) -> None:
