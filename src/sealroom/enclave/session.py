@@ -6,7 +6,9 @@ anything that depends on a secret. Spec: docs/spec/enclave-session.md.
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +26,7 @@ from sealroom.core.wire.receipt import Refusal
 from sealroom.core.wire.receipt_closing import Outcome
 from sealroom.core.wire.report_data import report_data
 from sealroom.core.wire.spool import PublicKeys
-from sealroom.enclave import program_api
+from sealroom.enclave import audit_hook, messages, program_api
 from sealroom.enclave.admission import Self, Slots
 from sealroom.enclave.committed_inputs import CommittedInput
 from sealroom.enclave.form import Form, form_of
@@ -82,7 +84,7 @@ def run_session(base: Path, items: Sequence[str]) -> int:
     4. Admit deliveries until every slot is full.
     5. Check once: words, data keys, inputs, code.
     6. Derive the keys of the run, sign the opening, wipe everything else.
-    7. Redirect the descriptors, start the clock, install the import hook.
+    7. Redirect the descriptors, start the clock, install the import hook and the audit hook.
     8. Run the program; seal its results and its log; sign the closing.
 
     Returns an exit code when no program ran: a run that was opened ends the process itself.
@@ -191,4 +193,17 @@ def _run(enclave: _Enclave, ready: _Ready) -> NoReturn:
             open_code_file=importer.open_file,
         )
     )
+    audit_hook.install(_boundaries(enclave))
     run_program(run, importer)
+
+
+def _boundaries(enclave: _Enclave) -> audit_hook.Boundaries:
+    """Return what a program may load, write and read (docs/spec/enclave-session.md, "Confinement")."""
+    base, runtime = enclave.base, Path(os.__file__).parent.parent
+    device = device_folder(enclave.own.arguments.terms.tee, base)
+    return audit_hook.Boundaries(
+        measured=tuple(str(folder) for folder in (base / "lib", base / "packages", runtime)),
+        scratch=(tempfile.gettempdir(),),
+        closed=(str(base / _SPOOL), str(device)),
+        own=(messages,),
+    )
