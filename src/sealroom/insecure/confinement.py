@@ -15,23 +15,19 @@ from dataclasses import dataclass
 
 from sealroom.core.wire.terms import Limits
 from sealroom.insecure.landlock import FileRules
+from sealroom.insecure.namespaces import Mounts, drop_rights_on_execute, enter_namespaces
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 
-_CLONE_NEWUTS = 0x04000000
-_CLONE_NEWIPC = 0x08000000
-_CLONE_NEWUSER = 0x10000000
-_CLONE_NEWNET = 0x40000000
-_ISOLATION = _CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS
-
 # Interpreter, numpy and the stacks of its threads are address space that the program did not ask for.
 _MEMORY_ALLOWANCE = 1 << 30
 _FILE_ALLOWANCE = 64 << 20
 _SECONDS_ALLOWANCE = 600
 _MAX_OPEN_FILES = 4096
+_MAX_THREADS = 512
 _BYTES_A_FILTER_STEP = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,13 +35,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """The steps: `limits` are (resource, value) pairs, `isolate` unshares network, IPC and host name.
+    """The steps: `limits` are (resource, value) pairs, `mounts` take rights to files away.
 
-    `no_new_privileges` is for a program that is started without bubblewrap, which sees to it itself. `files`
-    are those that the program keeps, `None` for all that its account has.
+    The others are for a program that is started without bubblewrap, which sees to them itself: `isolate`
+    unshares network, IPC and host name, `files` are those that the program keeps, `None` for all that its
+    account has.
     """
 
     limits: tuple[tuple[int, int], ...]
+    mounts: Mounts | None = None
     no_new_privileges: bool = False
     isolate: bool = False
     files: FileRules | None = None
@@ -56,9 +54,14 @@ class Confinement:
         die_with_parent()
         for kind, value in self.limits:
             _limit(kind, value)
-        if self.isolate and _libc.unshare(_ISOLATION) != 0:
-            raise _last_error("unshare")
+        if self.isolate or self.mounts is not None:
+            enter_namespaces(self.mounts, isolate=self.isolate)
+            # In a namespace of its own, the user's threads elsewhere do not count. Root has no such limit.
+            _limit(resource.RLIMIT_NPROC, _MAX_THREADS)
+            # The kernel unties a process whose rights change.
+            die_with_parent()
         if self.no_new_privileges:
+            drop_rights_on_execute()
             _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         if self.files is not None:
             self.files.apply()

@@ -21,6 +21,7 @@ from sealroom.core.wire.spool import INBOX, INPUTS
 from sealroom.insecure.confinement import Confinement, is_possible, resource_limits
 from sealroom.insecure.landlock import FileRules, hides_other_processes, landlock_version
 from sealroom.insecure.launch_folder import CheckedLaunch
+from sealroom.insecure.namespaces import Mounts
 from sealroom.insecure.seccomp import filter_for
 
 INSIDE = "/sealroom"
@@ -31,6 +32,8 @@ _READ_ONLY_IN_SPOOL = (INBOX, INPUTS)
 # What stands for the enclave's folders in memory where they cannot be mounted.
 _SCRATCH = "scratch"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+_STREAMS = {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}
+_HOST_NAME = "enclave"
 _PROBE_SECONDS = 20
 _ELF_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 _PT_INTERP = 3
@@ -94,30 +97,45 @@ class Sandbox:
 def choose_sandbox(launch: CheckedLaunch) -> Sandbox:
     """Return the strongest sandbox that works on this machine, each candidate tried before it is chosen."""
     limits = resource_limits(launch.arguments.terms.limits)
-    seccomp = filter_for()
+    seccomp, mounts = filter_for(), _mounts(launch)
+    mounts.memory.mkdir(mode=0o700, exist_ok=True)
     bubblewrap = shutil.which("bwrap")
     reason = "bubblewrap is not installed" if bubblewrap is None else "bubblewrap does not work here"
-    candidates = product((seccomp, None), (True, False), (True, False)) if bubblewrap else ()
-    for tried, with_proc, with_size in candidates:
-        tool = _bubblewrap(str(bubblewrap), launch, with_proc=with_proc, with_size=with_size)
-        if _works(tool, launch, tried):
-            return Sandbox(
-                launch=launch,
-                tool=tool,
-                confinement=Confinement(limits=limits),
-                seccomp=tried,
-                protections=tuple(_protections_of_bubblewrap(tried)),
-            )
+    candidates = product((seccomp, None), (mounts, None), (True, False), (True, False)) if bubblewrap else ()
+    for tried, own_mounts, with_proc, with_size in candidates:
+        sandbox = Sandbox(
+            launch=launch,
+            tool=_bubblewrap(
+                str(bubblewrap), launch, own_mounts=own_mounts, with_proc=with_proc, with_size=with_size
+            ),
+            confinement=Confinement(limits=limits, mounts=own_mounts),
+            seccomp=tried,
+            protections=tuple(_protections_of_bubblewrap(tried, own_mounts)),
+        )
+        if _works(sandbox):
+            return sandbox
     return _without_bubblewrap(launch, reason=reason, limits=limits, seccomp=seccomp)
+
+
+def _mounts(launch: CheckedLaunch) -> Mounts:
+    """Return what takes the right to run what the program writes, and to write what it only reads."""
+    shared = tuple(mount.host_path for mount in launch.mounts if mount.writable)
+    inner = (folder / name for folder in shared for name in _READ_ONLY_IN_SPOOL)
+    return Mounts(
+        shared=shared,
+        read_only=tuple(folder for folder in inner if folder.is_dir()),
+        memory=launch.folder / _SCRATCH,
+        max_memory=launch.arguments.terms.limits.max_memory,
+    )
 
 
 def _without_bubblewrap(
     launch: CheckedLaunch, *, reason: str, limits: tuple[tuple[int, int], ...], seccomp: bytes | None
 ) -> Sandbox:
-    (launch.folder / _SCRATCH).mkdir(mode=0o700, exist_ok=True)
-    files = _file_rules(launch) if landlock_version() else None
+    files, mounts = _file_rules(launch) if landlock_version() else None, _mounts(launch)
     steps: tuple[Callable[[Confinement], Confinement], ...] = (
         lambda weaker: replace(weaker, isolate=True),
+        lambda weaker: replace(weaker, mounts=mounts),
         lambda weaker: replace(weaker, files=files),
         lambda weaker: replace(weaker, seccomp=seccomp),
     )
@@ -146,16 +164,26 @@ def _file_rules(launch: CheckedLaunch) -> FileRules:
     )
 
 
-def _bubblewrap(program: str, launch: CheckedLaunch, *, with_proc: bool, with_size: bool) -> tuple[str, ...]:
+def _bubblewrap(
+    program: str, launch: CheckedLaunch, *, own_mounts: Mounts | None, with_proc: bool, with_size: bool
+) -> tuple[str, ...]:
     """Return the command; inside containers there may be no /proc to mount, and old versions know no size."""
-    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
-    command += ["--cap-drop", "ALL"]
+    command = [program, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
+    command += ["--hostname", _HOST_NAME, "--cap-drop", "ALL"]
     for key, value in launch.environment.items():
         command += ["--setenv", key, value]
-    command += ["--dev", "/dev", *(("--proc", "/proc") if with_proc else ())]
+    for path in _DEVICES:
+        command += ["--dev-bind", path, path]
+    for name, descriptor in _STREAMS.items():
+        command += ["--symlink", f"/proc/self/fd{descriptor}", f"/dev/{name}"]
+    # Read-only: by its own /proc/self/mem a program could write to its measured code.
+    command += ["--proc", "/proc", "--remount-ro", "/proc"] if with_proc else []
     memory = str(launch.arguments.terms.limits.max_memory)
     for path in launch.scratch:
-        command += [*(("--size", memory) if with_size else ()), "--tmpfs", path]
+        if own_mounts is not None:
+            command += ["--bind", str(own_mounts.memory), path]
+        else:
+            command += [*(("--size", memory) if with_size else ()), "--tmpfs", path]
     for mount in launch.mounts:
         command += ["--bind" if mount.writable else "--ro-bind", str(mount.host_path), mount.inside]
         for name in _READ_ONLY_IN_SPOOL if mount.writable else ():
@@ -166,33 +194,35 @@ def _bubblewrap(program: str, launch: CheckedLaunch, *, with_proc: bool, with_si
     loader = loader_of(launch.runtime / "bin" / "python3")
     if loader is not None:
         command += ["--ro-bind", str(launch.runtime / "lib" / Path(loader).name), loader]
-    return (*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/")
+    return (*command, "--remount-ro", "/", "--chdir", "/")
 
 
-def _works(tool: tuple[str, ...], launch: CheckedLaunch, seccomp: bytes | None) -> bool:
+def _works(sandbox: Sandbox) -> bool:
     """Start the interpreter once inside, doing nothing."""
     try:
-        with _Command(tool, seccomp) as command:
+        with _Command(sandbox.tool, sandbox.seccomp) as command:
             tried = subprocess.run(  # noqa: S603 - fixed program
-                (*command.words, launch.interpreter, "-I", "-S", "-B", "-c", "pass"),
+                (*command.words, sandbox.launch.interpreter, "-I", "-S", "-B", "-c", "pass"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},
                 pass_fds=command.descriptors,
+                preexec_fn=sandbox.confinement.apply,
                 timeout=_PROBE_SECONDS,
                 check=False,
             )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.SubprocessError):
         return False
     return tried.returncode == 0
 
 
-def _protections_of_bubblewrap(seccomp: bytes | None) -> Iterator[Protection]:
+def _protections_of_bubblewrap(seccomp: bytes | None, mounts: Mounts | None) -> Iterator[Protection]:
     yield Protection(name="no-network", on=True, detail="a network namespace with nothing in it")
     yield Protection(name="private-files", on=True, detail="sees the manifest's files, the spool, /tmp")
     yield Protection(name="private-processes", on=True, detail="a process namespace of its own")
     yield Protection(name="no-capabilities", on=True, detail="all capabilities dropped")
+    yield _no_code_from_data(mounts)
     yield from _protections_everywhere(seccomp)
 
 
@@ -211,11 +241,17 @@ def _protections_without(reason: str, confinement: Confinement) -> Iterator[Prot
     yield Protection(name="private-processes", on=scoped, detail=processes)
     capabilities = "a user namespace without rights outside" if isolated else "namespaces cannot be made here"
     yield Protection(name="no-capabilities", on=isolated, detail=capabilities)
+    yield _no_code_from_data(confinement.mounts)
     yield from _protections_everywhere(confinement.seccomp)
 
 
+def _no_code_from_data(mounts: Mounts | None) -> Protection:
+    detail = "what it writes to files is not executed or loaded" if mounts else "can load what it writes"
+    return Protection(name="no-code-from-data", on=mounts is not None, detail=detail)
+
+
 def _protections_everywhere(seccomp: bytes | None) -> Iterator[Protection]:
-    calls = "threads and local sockets, no new processes" if seccomp else "this machine takes no filter"
+    calls = "threads and pairs of local sockets, no new processes" if seccomp else "takes no filter"
     yield Protection(name="system-calls", on=seccomp is not None, detail=calls)
     yield Protection(name="resource-limits", on=True, detail="memory, time, file size, open files, no core")
     yield Protection(name="minimal-environment", on=True, detail="the variables of the manifest alone")

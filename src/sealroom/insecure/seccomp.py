@@ -1,7 +1,8 @@
 """The system-call filter of the simulated enclave, as a BPF program.
 
-What for: the program inside may start threads and no processes, open no sockets but local ones, and reach
-none of the kernel's rarely used doors. Refused calls fail with EPERM, as libraries expect, and kill nothing.
+What for: the program inside may start threads and no processes, has no sockets but pairs of local ones, makes
+no memory executable but what it maps from files, and reaches none of the kernel's rarely used doors. Refused
+calls fail with EPERM, as libraries expect, and kill nothing.
 
 Must never: allow a call of another architecture or of the x32 ABI (their numbers mean other things).
 Spec page: docs/spec/launch-folder.md, "The sandbox".
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 _LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _IF_GREATER_EQUAL = 0x35  # BPF_JMP | BPF_JGE | BPF_K
-_IF_BITS = 0x45  # BPF_JMP | BPF_JSET | BPF_K
+_AND = 0x54  # BPF_ALU | BPF_AND | BPF_K
 _RETURN = 0x06  # BPF_RET | BPF_K
 
 _ALLOW = 0x7FFF0000
@@ -23,10 +24,14 @@ _KILL_PROCESS = 0x80000000
 _ERRNO = 0x00050000
 
 # Offsets in struct seccomp_data, little-endian machines.
-_NUMBER, _ARCHITECTURE, _ARGUMENT_0 = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_ARGUMENT_SIZE = 8
+_WHOLE = 0xFFFFFFFF
 
 _CLONE_THREAD = 0x00010000
-_AF_UNIX = 1
+_AF_UNIX, _SOCK_STREAM, _SOCK_KIND = 1, 1, 0xF
+_PROT_WRITE, _PROT_EXEC, _MAP_ANONYMOUS = 2, 4, 0x20
+_PR_SET_PDEATHSIG = 1
 _X32_BIT = 0x40000000
 
 
@@ -41,27 +46,32 @@ _MACHINES = {
     "x86_64": _Machine(
         audit=0xC000003E,
         numbers={
-            "socket": 41, "clone": 56, "fork": 57, "vfork": 58, "ptrace": 101, "personality": 135,
-            "pivot_root": 155, "acct": 163, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168,
-            "reboot": 169, "init_module": 175, "delete_module": 176, "lookup_dcookie": 212, "kexec_load": 246,
-            "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272, "perf_event_open": 298,
-            "fanotify_init": 300, "name_to_handle_at": 303, "open_by_handle_at": 304, "setns": 308,
-            "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "finit_module": 313,
-            "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323, "io_uring_setup": 425, "clone3": 435,
-            "pidfd_getfd": 438, "memfd_secret": 447,
+            "mmap": 9, "mprotect": 10, "shmat": 30, "socket": 41, "connect": 42, "accept": 43, "bind": 49,
+            "listen": 50, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58, "ptrace": 101,
+            "uselib": 134, "personality": 135, "modify_ldt": 154, "pivot_root": 155, "prctl": 157,
+            "acct": 163, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
+            "init_module": 175, "delete_module": 176, "lookup_dcookie": 212, "kexec_load": 246,
+            "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272, "accept4": 288,
+            "perf_event_open": 298, "fanotify_init": 300, "name_to_handle_at": 303,
+            "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
+            "kcmp": 312, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
+            "execveat": 322, "userfaultfd": 323, "pkey_mprotect": 329, "io_uring_setup": 425,
+            "clone3": 435, "pidfd_getfd": 438, "memfd_secret": 447,
         },
     ),
     "aarch64": _Machine(
         audit=0xC00000B7,
         numbers={
-            "lookup_dcookie": 18, "umount2": 39, "mount": 40, "pivot_root": 41, "acct": 89, "personality": 92,
-            "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106, "ptrace": 117,
-            "reboot": 142, "socket": 198, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220,
-            "swapon": 224, "swapoff": 225, "perf_event_open": 241, "fanotify_init": 262,
-            "name_to_handle_at": 264, "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270,
-            "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "bpf": 280, "userfaultfd": 282,
-            "kexec_file_load": 294, "io_uring_setup": 425, "clone3": 435, "pidfd_getfd": 438,
-            "memfd_secret": 447,
+            "lookup_dcookie": 18, "umount2": 39, "mount": 40, "pivot_root": 41, "acct": 89,
+            "personality": 92, "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106,
+            "ptrace": 117, "reboot": 142, "prctl": 167, "shmat": 196, "socket": 198, "socketpair": 199,
+            "bind": 200, "listen": 201, "accept": 202, "connect": 203, "add_key": 217, "request_key": 218,
+            "keyctl": 219, "clone": 220, "mmap": 222, "swapon": 224, "swapoff": 225, "mprotect": 226,
+            "perf_event_open": 241, "accept4": 242, "fanotify_init": 262, "name_to_handle_at": 264,
+            "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271,
+            "kcmp": 272, "finit_module": 273, "bpf": 280, "execveat": 281,
+            "userfaultfd": 282, "pkey_mprotect": 288, "kexec_file_load": 294, "io_uring_setup": 425,
+            "clone3": 435, "pidfd_getfd": 438, "memfd_secret": 447,
         },
     ),
 }  # fmt: skip
@@ -76,9 +86,39 @@ def filter_for(machine: str = "") -> bytes | None:
     return None if table is None else _program(table)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _When:
+    """A condition on one argument: its bits under `mask` are `value`, or are `not_value`."""
+
+    argument: int
+    mask: int = _WHOLE
+    value: int | None = None
+    not_value: int = 0
+
+
+# Each with the conditions under which it is refused, all of which must hold.
+_CONDITIONAL = (
+    # A thread is fine, a process is not.
+    ("clone", (_When(argument=0, mask=_CLONE_THREAD, value=0),)),
+    # A network namespace does not hide every family (vsock), and what is bound to a path is in no namespace.
+    # Datagrams name their receiver in memory, where a filter cannot look.
+    ("socket", (_When(argument=0, not_value=_AF_UNIX),)),
+    ("socket", (_When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_STREAM),)),
+    ("socketpair", (_When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_STREAM),)),
+    # Code comes from files, and is not written to. Which files is decided by how they are mounted. Files in
+    # memory stay: through one of them libffi makes what a C library calls back.
+    ("mmap", (_When(argument=2, mask=_PROT_EXEC), _When(argument=2, mask=_PROT_WRITE))),
+    ("mmap", (_When(argument=2, mask=_PROT_EXEC), _When(argument=3, mask=_MAP_ANONYMOUS))),
+    ("mprotect", (_When(argument=2, mask=_PROT_EXEC),)),
+    ("pkey_mprotect", (_When(argument=2, mask=_PROT_EXEC),)),
+    # The tie to the parent stays.
+    ("prctl", (_When(argument=0, value=_PR_SET_PDEATHSIG),)),
+)
+
+
 def _program(machine: _Machine) -> bytes:
-    numbers = dict(machine.numbers)
-    clone, clone3, socket = numbers.pop("clone"), numbers.pop("clone3"), numbers.pop("socket")
+    conditional = {name for name, _ in _CONDITIONAL}
+    always = {number for name, number in machine.numbers.items() if name not in {*conditional, "clone3"}}
     program = [
         _step(_LOAD_WORD, _ARCHITECTURE),
         _step(_IF_EQUAL, machine.audit, skip_if_true=1),
@@ -87,19 +127,9 @@ def _program(machine: _Machine) -> bytes:
         _step(_IF_GREATER_EQUAL, _X32_BIT, skip_if_false=1),
         _step(_RETURN, _ERRNO | errno.EPERM),
         # The C library falls back to clone, whose flags a filter can read, when there is no clone3.
-        *_refuse(clone3, errno.ENOSYS),
-        *(step for number in sorted(numbers.values()) for step in _refuse(number, errno.EPERM)),
-        # A thread is fine, a process is not.
-        _step(_IF_EQUAL, clone, skip_if_false=4),
-        _step(_LOAD_WORD, _ARGUMENT_0),
-        _step(_IF_BITS, _CLONE_THREAD, skip_if_false=1),
-        _step(_RETURN, _ALLOW),
-        _step(_RETURN, _ERRNO | errno.EPERM),
-        # A network namespace does not hide every family (vsock): only local sockets.
-        _step(_IF_EQUAL, socket, skip_if_false=3),
-        _step(_LOAD_WORD, _ARGUMENT_0),
-        _step(_IF_EQUAL, _AF_UNIX, skip_if_true=1),
-        _step(_RETURN, _ERRNO | errno.EPERM),
+        *_refuse(machine.numbers["clone3"], errno.ENOSYS),
+        *(step for number in sorted(always) for step in _refuse(number, errno.EPERM)),
+        *(step for name, when in _CONDITIONAL for step in _refuse_when(machine.numbers[name], when)),
         _step(_RETURN, _ALLOW),
     ]
     return b"".join(program)
@@ -111,3 +141,18 @@ def _step(code: int, value: int, *, skip_if_true: int = 0, skip_if_false: int = 
 
 def _refuse(number: int, error: int) -> tuple[bytes, bytes]:
     return _step(_IF_EQUAL, number, skip_if_false=1), _step(_RETURN, _ERRNO | error)
+
+
+def _refuse_when(number: int, conditions: tuple[_When, ...]) -> list[bytes]:
+    """Refuse one call where all `conditions` hold; otherwise go on behind these steps."""
+    steps = [_step(_RETURN, _ERRNO | errno.EPERM)]
+    for condition in reversed(conditions):
+        left = len(steps)
+        load = _step(_LOAD_WORD, _ARGUMENTS + _ARGUMENT_SIZE * condition.argument)
+        mask = _step(_AND, condition.mask)
+        if condition.value is None:
+            test = _step(_IF_EQUAL, condition.not_value, skip_if_true=left)
+        else:
+            test = _step(_IF_EQUAL, condition.value, skip_if_false=left)
+        steps = [load, mask, test, *steps]
+    return [_step(_LOAD_WORD, _NUMBER), _step(_IF_EQUAL, number, skip_if_false=len(steps)), *steps]

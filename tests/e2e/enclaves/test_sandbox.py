@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ def attempt(action):
     try:
         action()
     except OSError as exc:
-        return errno.errorcode[exc.errno]
+        # The dynamic loader gives a sentence and no number.
+        return errno.errorcode[exc.errno] if exc.errno else "not loaded"
     except BaseException as exc:
         return type(exc).__name__
     return "done"
@@ -30,6 +33,13 @@ publish("log", json.dumps(outcomes).encode())
 """
 
 ATTEMPTS = """
+import asyncio, ctypes, mmap, shutil
+libc = ctypes.CDLL(None, use_errno=True)
+scratch = Path(os.environ["TMPDIR"])
+results = spool / "results"
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
 def open_many():
     opened = []
     try:
@@ -38,9 +48,48 @@ def open_many():
     finally:
         for file in opened:
             file.close()
+def start_many_threads():
+    stop, started = threading.Event(), []
+    try:
+        for _ in range(5000):
+            started.append(threading.Thread(target=stop.wait))
+            started[-1].start()
+    finally:
+        stop.set()
+        for thread in started[:-1]:
+            thread.join()
+def load_from(folder):
+    import _cffi_backend
+    shutil.copyfile(_cffi_backend.__file__, folder / "copy.so")
+    ctypes.CDLL(str(folder / "copy.so"))
+def execute_from(folder):
+    shutil.copyfile(sys.executable, folder / "copy")
+    os.chmod(folder / "copy", 0o755)
+    os.execv(folder / "copy", ["copy", "-c", "pass"])
+def fill(folder):
+    try:
+        for number in range(5):
+            with open(folder / f"full-{number}", "wb") as file:
+                for _ in range(60):
+                    file.write(bytes(1 << 20))
+    finally:
+        for number in range(5):
+            (folder / f"full-{number}").unlink(missing_ok=True)
+def write_large(path):
+    with open(path, "wb") as file:
+        for _ in range(70):
+            file.write(bytes(1 << 20))
+def look_for_descriptors():
+    inherited = {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}
+    assert len(inherited) == 1, inherited
+def pair():
+    import socket
+    for end in socket.socketpair():
+        end.close()
 def attempts():
     import numpy, nacl.bindings
     return {
+        "inherit a descriptor": look_for_descriptors,
         "read a server's file": lambda: open(SECRET).read(),
         "list the server's folder": lambda: os.listdir(os.path.dirname(SECRET)),
         "read the host folder": lambda: open(base / "host" / "launch.json").read(),
@@ -48,16 +97,41 @@ def attempts():
         "connect to a server": lambda: socket.create_connection(("127.0.0.1", 9), 1),
         "open a raw socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
         "open a local socket": lambda: socket.socket(socket.AF_UNIX).close(),
+        "connect by a path": lambda: socket.socket(socket.AF_UNIX).connect(LISTENING),
+        "connect by an abstract name": lambda: socket.socket(socket.AF_UNIX).connect("\\0abstract"),
+        "open a datagram socket": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        "have a pair of sockets": pair,
+        "run an event loop": lambda: asyncio.run(asyncio.sleep(0)),
         "fork": os.fork,
+        "fork past Python": lambda: call("fork"),
         "start a program": lambda: subprocess.run([sys.executable, "-c", "pass"]),
         "start a thread": lambda: threading.Thread(target=int).start(),
+        "start threads without end": start_many_threads,
         "change the code": lambda: open(base / "code" / "run.py", "w"),
         "change the library": lambda: open(base / "lib" / "more.py", "w"),
         "write to the root": lambda: open("/there", "w"),
-        "write a scratch file": lambda: open(os.environ["TMPDIR"] + "/there", "w").write("x"),
-        "write a result": lambda: open(spool / "results" / "there", "w").write("x"),
+        "write a scratch file": lambda: open(scratch / "there", "w").write("x"),
+        "write a result": lambda: open(results / "there", "w").write("x"),
+        "write into the inbox": lambda: open(spool / "inbox" / "0", "w"),
+        "write an input": lambda: open(spool / "inputs" / "there", "w"),
+        "write a file in shared memory": lambda: open("/dev/shm/there", "w"),
         "signal the parent": lambda: os.kill(PARENT, 0),
+        "trace": lambda: call("ptrace", 0, 0, 0, 0),
+        "mount": lambda: call("mount", b"none", b"/", b"tmpfs", 0, None),
+        "make a user namespace": lambda: call("unshare", 0x10000000),
+        "make a ring of calls": lambda: call("syscall", 425, 1, ctypes.create_string_buffer(256)),
+        "untie from the parent": lambda: call("prctl", 1, 0, 0, 0, 0),
+        "load a library from scratch": lambda: load_from(scratch),
+        "load a library from the spool": lambda: load_from(results),
+        "execute a scratch file": lambda: execute_from(scratch),
+        "execute a file of the spool": lambda: execute_from(results),
+        "make memory for code": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC),
+        "make memory code later": lambda: call("mprotect", libc.mmap(0, 4096, 3, 34, -1, 0), 4096, 5),
+        "write to its own code": lambda: open("/proc/self/mem", "r+b"),
+        "be called back through ctypes": lambda: ctypes.CFUNCTYPE(ctypes.c_int)(int)(),
         "take a gibibyte too much": lambda: bytearray(3 << 30),
+        "fill the scratch folder": lambda: fill(scratch),
+        "write one large file": lambda: write_large(results / "large"),
         "open many files": open_many,
         "use numpy": lambda: numpy.linalg.solve(numpy.eye(300), numpy.ones(300)),
     }
@@ -68,10 +142,12 @@ def _attempt(make_launch: Callable, tmp_path: Path) -> dict[str, str]:
     secret = tmp_path / "server" / "secret"
     secret.parent.mkdir()
     secret.write_text("a file of the server's")
-    program = f"SECRET, PARENT = {str(secret)!r}, {os.getpid()}\n" + ATTEMPTS + TRY
-    launch = make_launch(program)
-    launch.start()
-    launch.wait_until_ended()
+    with _listening(tmp_path / "socket") as listening:
+        names = {"SECRET": str(secret), "PARENT": os.getpid(), "LISTENING": listening}
+        program = "".join(f"{name} = {value!r}\n" for name, value in names.items()) + ATTEMPTS + TRY
+        launch = make_launch(program)
+        launch.start()
+        launch.wait_until_ended()
     rows = json.loads((launch.folder / "host" / "protections.json").read_bytes())
     assert launch.launcher.protections(launch.computation, 1)
     assert (launch.spool / "log").exists(), launch.console()
@@ -79,16 +155,49 @@ def _attempt(make_launch: Callable, tmp_path: Path) -> dict[str, str]:
     return outcomes | {row["name"]: row["on"] for row in rows}
 
 
+@contextmanager
+def _listening(path: Path) -> Iterator[str]:
+    """A server of the machine's that listens at a path, as container engines do."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield str(path)
+
+
 IN_EVERY_SANDBOX = {
     "connect to a server": "EPERM",
     "open a raw socket": "EPERM",
     "open a local socket": "done",
+    "connect by a path": "EPERM",
+    "connect by an abstract name": "EPERM",
+    "open a datagram socket": "EPERM",
+    "have a pair of sockets": "done",
+    "run an event loop": "done",
     "fork": "EPERM",
+    "fork past Python": "EPERM",
     "start a program": "EPERM",
     "start a thread": "done",
     "write a scratch file": "done",
     "write a result": "done",
+    "write into the inbox": "EROFS",
+    "write an input": "EROFS",
+    "start threads without end": "RuntimeError",
+    "trace": "EPERM",
+    "mount": "EPERM",
+    "make a user namespace": "EPERM",
+    "make a ring of calls": "EPERM",
+    "untie from the parent": "EPERM",
+    "load a library from scratch": "not loaded",
+    "load a library from the spool": "not loaded",
+    "execute a scratch file": "EACCES",
+    "execute a file of the spool": "EACCES",
+    "make memory for code": "EPERM",
+    "make memory code later": "EPERM",
+    "be called back through ctypes": "done",
     "take a gibibyte too much": "MemoryError",
+    "fill the scratch folder": "ENOSPC",
+    "write one large file": "EFBIG",
+    "inherit a descriptor": "done",
     "open many files": "EMFILE",
     "use numpy": "done",
 }
@@ -106,6 +215,8 @@ def test_in_bubblewrap_a_program_sees_its_own_files_alone(make_launch: Callable,
         "change the library": "EROFS",
         "write to the root": "EROFS",
         "signal the parent": "ESRCH",
+        "write a file in shared memory": "ENOENT",
+        "write to its own code": "EROFS",
     }
     assert {name: outcomes[name] for name in expected} == expected
     assert all(outcomes[name] for name in outcomes.keys() - expected.keys())
@@ -131,6 +242,8 @@ def test_without_bubblewrap_landlock_hides_the_same_files(
         "change the library": "EACCES",
         "write to the root": "EACCES",
         "signal the parent": "EPERM",
+        "write a file in shared memory": "EACCES",
+        "write to its own code": "EACCES",
     }
     assert {name: outcomes[name] for name in expected} == expected
 

@@ -238,7 +238,8 @@ def test_running_out_of_memory_ends_as_limit(world: World, kind: str) -> None:
 def test_a_copy_of_the_process_signs_no_closing(world: World) -> None:
     run(
         world,
-        "import os, sys\nchild = os.fork()\nif not child:\n    sys.exit(0)\n"
+        # Past the audit hook, which a sandbox would not let it.
+        "import ctypes, os, sys\nchild = ctypes.PyDLL(None).fork()\nif not child:\n    sys.exit(0)\n"
         "_, status = os.waitpid(child, 0)\nprint(os.waitstatus_to_exitcode(status))\nraise ValueError\n",
     )
     assert world.closing().outcome is Outcome.FAILED

@@ -11,10 +11,21 @@ X86_64, AARCH64 = 0xC000003E, 0xC00000B7
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 CLONE_THREAD, CLONE_VM = 0x10000, 0x100
 AF_UNIX, AF_INET, AF_VSOCK = 1, 2, 40
+SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_CLOEXEC = 1, 2, 3, 0x80000
+READ, WRITE, EXEC = 1, 2, 4
+MAP_PRIVATE, MAP_ANONYMOUS = 2, 0x20
 
 
-def outcome(program: bytes, *, number: int, architecture: int = X86_64, argument: int = 0) -> int:
-    data = struct.pack("<IIQQ", number, architecture, 0, argument)
+def outcome(
+    program: bytes,
+    *,
+    number: int,
+    architecture: int = X86_64,
+    argument: int = 0,
+    others: tuple[int, ...] = (),
+) -> int:
+    arguments = (argument, *others, 0, 0, 0, 0, 0)[:6]
+    data = struct.pack("<IIQ6Q", number, architecture, 0, *arguments)
     steps = list(struct.iter_unpack("=HBBI", program))
     position, value = 0, 0
     while True:
@@ -22,10 +33,12 @@ def outcome(program: bytes, *, number: int, architecture: int = X86_64, argument
         position += 1
         if code == 0x20:
             (value,) = struct.unpack_from("<I", data, operand)
+        elif code == 0x54:
+            value &= operand
         elif code == 0x06:
             return operand
         else:
-            taken = {0x15: value == operand, 0x35: value >= operand, 0x45: bool(value & operand)}[code]
+            taken = {0x15: value == operand, 0x35: value >= operand}[code]
             position += if_true if taken else if_false
 
 
@@ -36,9 +49,9 @@ def x86() -> bytes:
     return program
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 9, 10, 59, 202, 231, 257, 318])
+@pytest.mark.parametrize("number", [0, 1, 2, 9, 10, 53, 59, 157, 202, 231, 257, 318])
 def test_ordinary_calls_are_allowed(x86: bytes, number: int) -> None:
-    assert outcome(x86, number=number) == ALLOW
+    assert outcome(x86, number=number, others=(SOCK_STREAM,)) == ALLOW
 
 
 CLOSED = {
@@ -49,6 +62,12 @@ CLOSED = {
     "bpf": 321,
     "io_uring_setup": 425,
     "mount": 165,
+    "connect": 42,
+    "accept": 43,
+    "bind": 49,
+    "listen": 50,
+    "shmat": 30,
+    "execveat": 322,
 }
 
 
@@ -69,8 +88,34 @@ def test_clone3_is_said_to_be_missing_so_that_libraries_fall_back(x86: bytes) ->
 
 @pytest.mark.parametrize("family", [AF_INET, AF_VSOCK, 10, 16, 17])
 def test_only_local_sockets_are_made(x86: bytes, family: int) -> None:
-    assert outcome(x86, number=41, argument=family) == ERRNO | errno.EPERM
-    assert outcome(x86, number=41, argument=AF_UNIX) == ALLOW
+    assert outcome(x86, number=41, argument=family, others=(SOCK_STREAM,)) == ERRNO | errno.EPERM
+    assert outcome(x86, number=41, argument=AF_UNIX, others=(SOCK_STREAM | SOCK_CLOEXEC,)) == ALLOW
+
+
+@pytest.mark.parametrize("number", [41, 53])
+def test_no_local_socket_names_its_receiver_with_each_message(x86: bytes, number: int) -> None:
+    for kind in (SOCK_DGRAM, SOCK_RAW, SOCK_DGRAM | SOCK_CLOEXEC):
+        assert outcome(x86, number=number, argument=AF_UNIX, others=(kind,)) == ERRNO | errno.EPERM
+
+
+def test_memory_is_never_written_and_executed(x86: bytes) -> None:
+    mmap, prot = 9, {"rx": READ | EXEC, "rw": READ | WRITE, "rwx": READ | WRITE | EXEC}
+    assert outcome(x86, number=mmap, others=(4096, prot["rx"], MAP_PRIVATE)) == ALLOW
+    assert outcome(x86, number=mmap, others=(4096, prot["rw"], MAP_PRIVATE | MAP_ANONYMOUS)) == ALLOW
+    assert outcome(x86, number=mmap, others=(4096, prot["rwx"], MAP_PRIVATE)) == ERRNO | errno.EPERM
+    anonymous = (4096, prot["rx"], MAP_PRIVATE | MAP_ANONYMOUS)
+    assert outcome(x86, number=mmap, others=anonymous) == ERRNO | errno.EPERM
+
+
+@pytest.mark.parametrize("number", [10, 329])
+def test_nothing_becomes_executable_later(x86: bytes, number: int) -> None:
+    assert outcome(x86, number=number, others=(4096, READ | EXEC)) == ERRNO | errno.EPERM
+    assert outcome(x86, number=number, others=(4096, READ)) == ALLOW
+
+
+def test_a_program_cannot_untie_itself_from_its_parent(x86: bytes) -> None:
+    assert outcome(x86, number=157, argument=1) == ERRNO | errno.EPERM
+    assert outcome(x86, number=157, argument=15) == ALLOW
 
 
 def test_calls_of_another_architecture_end_the_process(x86: bytes) -> None:
@@ -85,13 +130,17 @@ def test_calls_of_the_x32_form_are_refused(x86: bytes) -> None:
 def test_the_other_table_closes_the_same_doors() -> None:
     program = filter_for("aarch64")
     assert program is not None
-    closed = {"ptrace": 117, "mount": 40, "unshare": 97, "bpf": 280}
+    closed = {"ptrace": 117, "mount": 40, "unshare": 97, "bpf": 280, "connect": 203}
     for number in closed.values():
         assert outcome(program, number=number, architecture=AARCH64) == ERRNO | errno.EPERM
     assert outcome(program, number=220, architecture=AARCH64, argument=0x11) == ERRNO | errno.EPERM
     assert outcome(program, number=220, architecture=AARCH64, argument=CLONE_THREAD) == ALLOW
     assert outcome(program, number=198, architecture=AARCH64, argument=AF_INET) == ERRNO | errno.EPERM
     assert outcome(program, number=63, architecture=AARCH64) == ALLOW
+    executable = (4096, READ | EXEC, MAP_PRIVATE | MAP_ANONYMOUS)
+    assert outcome(program, number=222, architecture=AARCH64, others=executable) == ERRNO | errno.EPERM
+    assert outcome(program, number=226, architecture=AARCH64, others=executable) == ERRNO | errno.EPERM
+    assert outcome(program, number=167, architecture=AARCH64, argument=1) == ERRNO | errno.EPERM
 
 
 def test_an_unknown_processor_has_no_filter() -> None:
