@@ -20,6 +20,8 @@ from typing import NoReturn
 
 from sealroom.core.wire.receipt_closing import Outcome
 from sealroom.core.wire.terms import ENTRY
+from sealroom.enclave import audit_hook
+from sealroom.enclave.audit_hook import Boundaries
 from sealroom.enclave.failure import places_of_error, places_of_frame, public_failure
 from sealroom.enclave.importer import Importer, main_module
 from sealroom.enclave.outputs import OutputLimitError
@@ -29,10 +31,11 @@ from sealroom.enclave.running import Ending, Run
 _OWN_FILES = (__file__, Importer.load_code.__code__.co_filename)
 
 
-def run_program(run: Run, importer: Importer) -> NoReturn:
-    """Run the entry point to its end and finish the run; never returns."""
+def run_program(run: Run, importer: Importer, boundaries: Boundaries) -> NoReturn:
+    """Run the entry point to its end, within `boundaries`, and finish the run; never returns."""
     _replace_exit(run, importer)
     importer.install()
+    audit_hook.install(boundaries)
     sys.argv = [ENTRY]
     module = main_module(importer)
     sys.modules["__main__"] = module

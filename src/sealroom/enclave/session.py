@@ -26,8 +26,9 @@ from sealroom.core.wire.receipt import Refusal
 from sealroom.core.wire.receipt_closing import Outcome
 from sealroom.core.wire.report_data import report_data
 from sealroom.core.wire.spool import PublicKeys
-from sealroom.enclave import audit_hook, messages, program_api
+from sealroom.enclave import messages, program_api
 from sealroom.enclave.admission import Self, Slots
+from sealroom.enclave.audit_hook import Boundaries
 from sealroom.enclave.committed_inputs import CommittedInput
 from sealroom.enclave.form import Form, form_of
 from sealroom.enclave.identity.attestation import attest, device_folder
@@ -193,15 +194,14 @@ def _run(enclave: _Enclave, ready: _Ready) -> NoReturn:
             open_code_file=importer.open_file,
         )
     )
-    audit_hook.install(_boundaries(enclave))
-    run_program(run, importer)
+    run_program(run, importer, _boundaries(enclave))
 
 
-def _boundaries(enclave: _Enclave) -> audit_hook.Boundaries:
+def _boundaries(enclave: _Enclave) -> Boundaries:
     """Return what a program may load, write and read (docs/spec/enclave-session.md, "Confinement")."""
     base, runtime = enclave.base, Path(os.__file__).parent.parent
     device = device_folder(enclave.own.arguments.terms.tee, base)
-    return audit_hook.Boundaries(
+    return Boundaries(
         measured=tuple(str(folder) for folder in (base / "lib", base / "packages", runtime)),
         scratch=(tempfile.gettempdir(),),
         closed=(str(base / _SPOOL), str(device)),
