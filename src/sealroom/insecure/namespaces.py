@@ -33,15 +33,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mounts:
-    """What is mounted over itself: `shared` without execution, `read_only` below it, and `memory`.
+    """What is mounted over itself: `shared` without execution, `read_only` below it.
 
-    `memory` becomes an empty file system in memory of at most `max_memory` bytes.
+    `memory` becomes an empty file system in memory of at most `max_memory` bytes; `hidden` becomes empty for
+    good: libraries take a file that is there and cannot be read for an error.
     """
 
     shared: tuple[Path, ...]
     read_only: tuple[Path, ...]
     memory: Path
     max_memory: int
+    hidden: tuple[Path, ...] = ()
 
 
 def enter_namespaces(mounts: Mounts | None, *, isolate: bool) -> None:
@@ -73,6 +75,8 @@ def _make(mounts: Mounts) -> None:
     _mount(None, Path("/"), _MS_REC | _MS_PRIVATE)
     size = f"size={mounts.max_memory},mode=0700"
     _mount("tmpfs", mounts.memory, _DATA_ONLY, kind="tmpfs", options=size)
+    for folder in mounts.hidden:
+        _mount("tmpfs", folder, _DATA_ONLY | _MS_RDONLY, kind="tmpfs")
     for folder in mounts.shared:
         _bind(folder, _DATA_ONLY)
     for folder in mounts.read_only:

@@ -34,6 +34,8 @@ _SCRATCH = "scratch"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _STREAMS = {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}
 _HOST_NAME = "enclave"
+# DuckDB, for one, reads the limits of control groups there.
+_HIDDEN = (Path("/sys"),)
 _PROBE_SECONDS = 20
 _ELF_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 _PT_INTERP = 3
@@ -126,6 +128,7 @@ def _mounts(launch: CheckedLaunch) -> Mounts:
         read_only=tuple(folder for folder in inner if folder.is_dir()),
         memory=launch.folder / _SCRATCH,
         max_memory=launch.arguments.terms.limits.max_memory,
+        hidden=tuple(folder for folder in _HIDDEN if folder.is_dir()),
     )
 
 

@@ -26,7 +26,7 @@ from sealroom.server.launchers.host_files import EPOCH, HOST_FOLDER, ORDER, Laun
 from sealroom.server.launchers.simulated import SimulatedLauncher, read_runtime
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 # What every program begins with: the folder of start.py, a quote over 64 bytes, and the spool.
 PREAMBLE = """
