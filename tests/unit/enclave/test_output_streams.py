@@ -64,7 +64,7 @@ class Shelves:
         return OutputStream(self.outputs, self.outputs.open(name, consumers=to))
 
     def files(self) -> dict[str, bytes]:
-        found = [place for place in self.folder.rglob("*") if place.is_file()]
+        found = sorted(place for place in self.folder.rglob("*") if place.is_file())
         return {str(place.relative_to(self.folder)): place.read_bytes() for place in found}
 
     def open(self, consumer: int, number: int, name: str) -> bytes:
