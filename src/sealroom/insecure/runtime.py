@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sealroom.insecure.standard_library import is_useful
+
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 # Not needed inside: tests, other people's packages, installers, and what draws windows.
@@ -91,10 +93,16 @@ def _interpreter() -> Path:
 def _standard_library() -> Iterator[tuple[str, Path]]:
     target = PurePosixPath(sys.platlibdir) / _PYTHON
     pure = Path(sysconfig.get_path("stdlib", vars={"base": sys.base_prefix})).resolve()
-    yield from _tree(pure, target)
+    yield from _useful(_tree(pure, target), target)
     native = Path(sysconfig.get_path("platstdlib", vars={"platbase": sys.base_prefix})).resolve()
     if native != pure and not native.is_relative_to(Path(sys.prefix).resolve()):
-        yield from _tree(native / "lib-dynload", target / "lib-dynload")
+        yield from _useful(_tree(native / "lib-dynload", target / "lib-dynload"), target)
+
+
+def _useful(files: Iterator[tuple[str, Path]], library: PurePosixPath) -> Iterator[tuple[str, Path]]:
+    for path, source in files:
+        if is_useful(PurePosixPath(path).relative_to(library)):
+            yield path, source
 
 
 def _packages() -> Iterator[tuple[str, Path]]:

@@ -3,12 +3,14 @@
 import hashlib
 import subprocess
 import sys
-from pathlib import Path
+import sysconfig
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from sealroom.insecure.runtime import Runtime, stage_runtime
 from sealroom.insecure.sandbox import loader_of
+from sealroom.insecure.standard_library import is_useful
 
 LIBRARY = f"{sys.platlibdir}/python{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -87,3 +89,55 @@ def test_the_same_runtime_is_copied_once(runtime: Runtime) -> None:
     assert again == runtime
     assert (runtime.root / "bin" / "python3").stat().st_mtime_ns == before.st_mtime_ns
     assert list(runtime.root.parent.iterdir()) == [runtime.root]
+
+
+_LIBRARY = Path(sysconfig.get_path("stdlib", vars={"base": sys.base_prefix})).resolve()
+# What data programs and their packages import of the standard library, some of it when they are first called.
+_USED = [
+        "argparse", "array", "asyncio", "base64", "bisect", "bz2", "calendar", "cmath", "codecs",
+        "collections", "concurrent.futures", "configparser", "contextlib", "copy", "csv", "ctypes.util",
+        "dataclasses", "datetime", "decimal", "difflib", "doctest", "email.generator", "email.parser",
+        "enum", "fractions", "functools", "getopt", "glob", "graphlib", "gzip", "hashlib", "heapq",
+        "hmac", "html", "http.client", "importlib.metadata", "importlib.readers", "importlib.resources",
+        "inspect", "io", "itertools", "json", "locale", "logging.handlers", "lzma", "mmap",
+        "multiprocessing.dummy", "multiprocessing.managers", "multiprocessing.pool",
+        "multiprocessing.shared_memory", "numbers", "operator", "optparse", "pickle", "platform",
+        "pprint", "pstats", "pydoc", "queue", "random", "re", "sched", "secrets", "shelve", "shlex",
+        "socket", "sqlite3", "ssl", "statistics", "string", "struct", "subprocess", "tarfile", "tempfile",
+        "textwrap", "threading", "timeit", "tomllib", "traceback", "tracemalloc", "typing",
+        "unittest.mock", "urllib.request", "uuid", "weakref", "xml.etree.ElementTree",
+        "xml.parsers.expat", "zipfile", "zoneinfo", "encodings.cp1252", "encodings.idna",
+        "encodings.iso8859_15", "encodings.latin_1", "encodings.utf_16", "encodings.utf_8_sig",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("module", _USED)
+def test_what_data_programs_import_is_there(module: str) -> None:
+    path = module.replace(".", "/")
+    source = f"{path}.py" if (_LIBRARY / f"{path}.py").exists() else f"{path}/__init__.py"
+    assert is_useful(PurePosixPath(source)) or not (_LIBRARY / source).exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "turtle.py", "smtplib.py", "xml/dom/minidom.py", "wsgiref/util.py", "encodings/cp037.py",
+        "ctypes/macholib/dyld.py", "multiprocessing/popen_fork.py", "email/mime/text.py",
+        "lib-dynload/ossaudiodev.cpython-311-x86_64-linux-gnu.so",
+    ],
+)  # fmt: skip
+def test_what_no_program_inside_can_use_is_left_out(path: str) -> None:
+    assert not is_useful(PurePosixPath(path))
+
+
+def test_a_module_that_is_not_known_stays() -> None:
+    assert is_useful(PurePosixPath("a_module_of_tomorrow.py"))
+
+
+def test_the_standard_library_inside_is_small() -> None:
+    """Start-up is paid by the file: what is added here is paid at every start of every enclave."""
+    files = [path.relative_to(_LIBRARY) for path in _LIBRARY.rglob("*.py")]
+    skipped = {"test", "tests", "site-packages", "idlelib", "lib2to3", "tkinter", "turtledemo", "distutils"}
+    skipped |= {"ensurepip", "venv", "curses", "pydoc_data"}
+    useful = [path for path in files if is_useful(PurePosixPath(path)) and not skipped & set(path.parts)]
+    assert len(useful) < 340
