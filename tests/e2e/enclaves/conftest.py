@@ -213,6 +213,7 @@ def _manifest(folder: Path) -> bytes:
         arguments_sha256=hashlib.sha256((folder / "args").read_bytes()).digest(),
         first_party=[_measured(folder, "start.py")],
         code=[_measured(folder, "code/run.py")],
+        packages=[],
         runtime=read_runtime(folder),
         max_memory=256 << 20,
         pal=pal,

@@ -65,6 +65,7 @@ def test_a_prepared_folder_is_the_one_that_every_client_rebuilds(
         arguments_sha256=hashlib.sha256(plan.arguments).digest(),
         first_party=release.first_party,
         code=[MeasuredFile(path=f"code/{path}", sha256=digest) for path in ("run.py", "model/__init__.py")],
+        packages=[],
         runtime=read_runtime(folder),
         max_memory=256 << 20,
         pal=pal,

@@ -81,6 +81,7 @@ def make_folder(tmp_path: Path, agreed: Arguments) -> Path:
         arguments_sha256=hashlib.sha256(agreed.to_bytes()).digest(),
         first_party=[measured(p, c) for p, c in FILES.items() if not p.startswith("code/")],
         code=[measured(p, c) for p, c in FILES.items() if p.startswith("code/")],
+        packages=[],
         runtime=[measured(p, c) for p, c in RUNTIME.items()],
         max_memory=1,
         pal=KnownPal(

@@ -360,9 +360,9 @@ CODE = GroupText(
         CheckText(
             name="code.packages",
             title="Packages",
-            required="no packages, with a requirements.txt that says so wherever it stands",
-            meaning="The program brings along no packages that nobody compared.",
-            remedy="Ask the Code Provider for a program that needs only the standard library and numpy.",
+            required="the wheels that requirements.txt names by hash, whose files you listed yourself",
+            meaning="Every file of every package is one of a wheel that you hold, by these versions.",
+            remedy="Fetch the wheels (`sealroom packages fetch`). If one is refused, ask the Code Provider.",
         ),
         CheckText(
             name="code.expected",

@@ -11,13 +11,11 @@ from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.record import Record
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.bundle import EvidenceBundle
-from sealroom.core.wire.byte_fields import DIGEST_SIZE, sha256
-from sealroom.core.wire.code_list import REQUIREMENTS, verify_code_signature
+from sealroom.core.wire.byte_fields import sha256
+from sealroom.core.wire.code_list import verify_code_signature
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.report_data import check_report_data
 from sealroom.core.wire.terms import ENTRY, DeliveryForm
-
-PACKAGES_NOT_SUPPORTED = "packages are not supported yet in this release: requirements.txt must be empty"
 
 _BOX_KEY_AT = 32
 _UNSIGNED = "none in the form of delivery that your policy allows: the measured digest alone names the code"
@@ -26,17 +24,17 @@ _UNSIGNED = "none in the form of delivery that your policy allows: the measured 
 def appraise_code(
     record: Record, bundle: EvidenceBundle, *, arguments: Arguments, expected: Expectations | None
 ) -> None:
-    """Record the checks 6.1 to 6.4, over a code list that is the measured one.
+    """Record the checks 6.1, 6.2 and 6.4, over a code list that is the measured one.
 
-    1. Its provider's signature. 2. `run.py` is the one listed. 3. No packages. 4. The code one knows.
+    1. Its provider's signature. 2. `run.py` is the one listed. 4. The code one knows. The third, packages,
+    comes before the manifest, which has their files.
     """
     provider = arguments.in_role(Role.CODE_PROVIDER)[0]
     if arguments.terms.delivery is DeliveryForm.LEGACY:
         record.rule("code.signature", lambda: _no_signature(bundle), _UNSIGNED, required=_UNSIGNED)
     else:
         record.rule("code.signature", lambda: _signature(bundle, arguments), f"by {provider.email}")
-    record.rule("code.entry-point", lambda: _listed(bundle, ENTRY, bundle.entry_point), "as listed")
-    record.rule("code.packages", lambda: _packages(bundle, arguments), "none")
+    record.rule("code.entry-point", lambda: check_listed(bundle, ENTRY, bundle.entry_point), "as listed")
     if expected is None:
         record.not_reached("code.expected", "no invitation was given to compare it with")
         return
@@ -70,7 +68,8 @@ def _signature(bundle: EvidenceBundle, arguments: Arguments) -> None:
     )
 
 
-def _listed(bundle: EvidenceBundle, path: str, content: bytes) -> None:
+def check_listed(bundle: EvidenceBundle, path: str, content: bytes) -> None:
+    """Refuse a file of the evidence that is not the one in its code list."""
     file = bundle.code_list.find(path)
     if file is None:
         raise VerificationError(f"{path}: not in the code list")
@@ -78,23 +77,6 @@ def _listed(bundle: EvidenceBundle, path: str, content: bytes) -> None:
         raise VerificationError(
             f"{path}: sha256 {sha256(content).hex()}, the code list has {file.sha256.hex()}"
         )
-
-
-def _packages(bundle: EvidenceBundle, arguments: Arguments) -> None:
-    requirements = bundle.requirements
-    if requirements is None:
-        if bundle.code_list.find(REQUIREMENTS) is not None:
-            raise VerificationError(f"{REQUIREMENTS}: in the code list, and not in the evidence")
-        digest = bytes(DIGEST_SIZE)
-    else:
-        _listed(bundle, REQUIREMENTS, requirements)
-        digest = sha256(requirements)
-    if not hmac.compare_digest(arguments.packages_digest, digest):
-        raise VerificationError(
-            f"packages: the arguments name {arguments.packages_digest.hex()}, expected {digest.hex()}"
-        )
-    if requirements is not None and requirements.strip():
-        raise VerificationError(f"packages: {PACKAGES_NOT_SUPPORTED}")
 
 
 def _expected(arguments: Arguments, expected: Expectations) -> None:

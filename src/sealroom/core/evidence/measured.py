@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sealroom.core.attestation.reports import SgxReport
 from sealroom.core.errors import PolicyError, VerificationError
+from sealroom.core.evidence.packages import appraise_packages
 from sealroom.core.evidence.policy import Policy, SignerRule
 from sealroom.core.evidence.rebuild import (
     measured_digest,
@@ -23,6 +24,7 @@ from sealroom.core.evidence.record import Record
 from sealroom.core.measurement.known_pals import KnownPal
 from sealroom.core.measurement.manifest import enclave_settings, parse_manifest
 from sealroom.core.measurement.mrenclave import measure
+from sealroom.core.measurement.packages import Wheels
 from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.template import ARGUMENTS_PATH, MAX_THREADS, MeasuredFile
 from sealroom.core.wire.arguments import Arguments, parse_arguments
@@ -40,19 +42,30 @@ class _Subject:
     report: SgxReport
     policy: Policy
     release: Release
+    wheels: Wheels
 
 
 def appraise_measurement(
-    record: Record, bundle: EvidenceBundle, *, report: SgxReport, policy: Policy, release: Release
+    record: Record,
+    bundle: EvidenceBundle,
+    *,
+    report: SgxReport,
+    policy: Policy,
+    release: Release,
+    wheels: Wheels,
 ) -> Arguments | None:
-    """Record the checks 4.1 to 4.8; return the arguments once they are known to be the measured ones.
+    """Record the checks 4.1 to 4.8, and 6.3, which 4.7 needs.
+
+    Returns the arguments once they are known to be the measured ones.
 
     1. The PAL is known. 2. Manifest and PAL give the quote's MRENCLAVE. 3. The policy's list has it. 4. The
     arguments are those that the manifest measures. 5. The code list is the arguments'. 6. Both sides run one
     release. 7. The manifest is the one that this release builds, byte for byte. 8. The runtime is the
     release's.
     """
-    subject = _Subject(record=record, bundle=bundle, report=report, policy=policy, release=release)
+    subject = _Subject(
+        record=record, bundle=bundle, report=report, policy=policy, release=release, wheels=wheels
+    )
     pal = record.check("measurement.pal", lambda: _known_pal(subject), lambda found: found.name)
     mrenclave = record.check("measurement.mrenclave", lambda: _recomputed(subject), lambda found: found.hex())
     if mrenclave is None:
@@ -67,8 +80,11 @@ def appraise_measurement(
         lambda found: f"{found} files",
     )
     record.rule("measurement.release", lambda: _release(subject), release.version)
-    if pal is not None and code is not None:
-        _appraise_manifest(subject, arguments, pal)
+    if code is None:
+        return arguments
+    packages = appraise_packages(record, bundle, arguments=arguments, wheels=wheels)
+    if pal is not None and packages is not None:
+        _appraise_manifest(subject, arguments, pal, packages)
     return arguments
 
 
@@ -124,12 +140,14 @@ def _release(subject: _Subject) -> None:
         raise VerificationError(f"release: the evidence is by {theirs}, this is {ours}")
 
 
-def _appraise_manifest(subject: _Subject, arguments: Arguments, pal: KnownPal) -> None:
+def _appraise_manifest(
+    subject: _Subject, arguments: Arguments, pal: KnownPal, packages: tuple[MeasuredFile, ...]
+) -> None:
     record, release = subject.record, subject.release
     if pal.tee is Tee.SGX and release.sgx_runtime is None:
         record.not_reached("measurement.manifest", f"release {release.version} has no runtime for SGX yet")
         return
-    record.rule("measurement.manifest", lambda: _same_manifest(subject, arguments, pal), "equal")
+    record.rule("measurement.manifest", lambda: _same_manifest(subject, arguments, pal, packages), "equal")
     if not record.passed("measurement.manifest"):
         return
     if pal.tee is Tee.SIMULATED:
@@ -139,7 +157,9 @@ def _appraise_manifest(subject: _Subject, arguments: Arguments, pal: KnownPal) -
         record.rule("measurement.runtime", lambda: None, "as in the bill of materials")
 
 
-def _same_manifest(subject: _Subject, arguments: Arguments, pal: KnownPal) -> None:
+def _same_manifest(
+    subject: _Subject, arguments: Arguments, pal: KnownPal, packages: tuple[MeasuredFile, ...]
+) -> None:
     if pal.tee is not arguments.terms.tee:
         raise VerificationError(
             f"pal: of a {pal.tee.value} enclave, the arguments say {arguments.terms.tee.value}"
@@ -148,6 +168,7 @@ def _same_manifest(subject: _Subject, arguments: Arguments, pal: KnownPal) -> No
     rebuilt = rebuild_manifest(
         arguments=arguments,
         code_list=subject.bundle.code_list,
+        packages=packages,
         release=subject.release,
         pal=pal,
         runtime=_runtime(subject, pal),

@@ -1,8 +1,8 @@
 """Build the manifest that an enclave must have, and say what differs in the one it has.
 
-The rebuilt manifest comes from the verifier's own release and from what was verified before: arguments and
-code list. Only the simulated TEE's runtime entries are taken from the manifest received, and the verdict says
-so. Equality is of bytes; the differences are named for the reader and decide nothing.
+The rebuilt manifest comes from the verifier's own release and from what was verified before: arguments, code
+list and packages. Only the simulated TEE's runtime entries are taken from the manifest received, and the
+verdict says so. Equality is of bytes; the differences are named for the reader and decide nothing.
 
 Spec: docs/spec/manifest.md, "Rebuilding".
 """
@@ -19,6 +19,7 @@ from sealroom.core.measurement.template import (
     ARGUMENTS_PATH,
     CODE_FOLDER,
     LIBRARY_FOLDER,
+    PACKAGES_FOLDER,
     RUNTIME_FOLDER,
     START_PATH,
     MeasuredFile,
@@ -38,6 +39,7 @@ def rebuild_manifest(
     *,
     arguments: Arguments,
     code_list: CodeList,
+    packages: tuple[MeasuredFile, ...],
     release: Release,
     pal: KnownPal,
     runtime: tuple[MeasuredFile, ...],
@@ -47,6 +49,7 @@ def rebuild_manifest(
         arguments_sha256=hashlib.sha256(arguments.to_bytes()).digest(),
         first_party=release.first_party,
         code=code_files(code_list),
+        packages=packages,
         runtime=runtime,
         max_memory=arguments.terms.limits.max_memory,
         pal=pal,
@@ -135,6 +138,8 @@ def _kind(uri: str) -> str:
         return f"code file {path.removeprefix(f'{CODE_FOLDER}/')}"
     if path == START_PATH or path.startswith(f"{LIBRARY_FOLDER}/"):
         return f"first-party file {path}"
+    if path.startswith(f"{PACKAGES_FOLDER}/"):
+        return f"package file {path.removeprefix(f'{PACKAGES_FOLDER}/')}"
     if path.startswith(f"{RUNTIME_FOLDER}/"):
         return f"runtime file {path}"
     return f"trusted file {uri}"

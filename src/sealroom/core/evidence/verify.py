@@ -1,7 +1,7 @@
 """Decide whether evidence proves the enclave that a participant was promised.
 
 The one place that makes a `VerifiedEnclave` or a `SimulatedEnclave`. Opens nothing: bundle, policy,
-expectations, release, roots and the moment are arguments, and none of them has a default.
+expectations, release, wheels, roots and the moment are arguments, and none of them has a default.
 
 Spec: docs/spec/verification.md.
 """
@@ -22,6 +22,7 @@ from sealroom.core.evidence.platform import appraise_platform
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.record import Record
 from sealroom.core.evidence.verdict import Verdict, refusal
+from sealroom.core.measurement.packages import Wheels
 from sealroom.core.measurement.release import Release
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.bundle import EvidenceBundle
@@ -51,6 +52,7 @@ def appraise(
     policy: Policy,
     expected: Expectations | None,
     release: Release,
+    wheels: Wheels,
     roots: Sequence[bytes],
     now: datetime,
 ) -> Verdict:
@@ -64,12 +66,14 @@ def appraise(
     6. The code is its provider's.
     7. The two keys are the enclave's own.
 
+    `wheels` are the files of each wheel that the caller has, by the SHA-256 that the caller checked; where
+    one that the code needs is missing, the manifest cannot be compared, and nothing is accepted.
     `expected` is `None` where nobody was invited: then 5 cannot be complete, and nothing is accepted. `roots`
     are the root keys to be accepted, as uncompressed points; whatever stands there, a chain that does not end
     in Intel's pinned key is simulated. Raises `MalformedError` for what is no bundle, and nothing else.
     """
     return appraise_whole(
-        bundle, policy=policy, expected=expected, release=release, roots=roots, now=now
+        bundle, policy=policy, expected=expected, release=release, wheels=wheels, roots=roots, now=now
     ).verdict
 
 
@@ -79,6 +83,7 @@ def verify_evidence(
     policy: Policy,
     expected: Expectations,
     release: Release,
+    wheels: Wheels,
     roots: Sequence[bytes],
     now: datetime,
 ) -> VerifiedEnclave:
@@ -89,7 +94,7 @@ def verify_evidence(
     `MalformedError` for what is no bundle.
     """
     appraisal = appraise_whole(
-        bundle, policy=policy, expected=expected, release=release, roots=roots, now=now
+        bundle, policy=policy, expected=expected, release=release, wheels=wheels, roots=roots, now=now
     )
     if not appraisal.verdict.accepted:
         raise refusal(appraisal.verdict)
@@ -113,6 +118,7 @@ def insecure_verify_simulated_evidence(
     policy: Policy,
     expected: Expectations,
     release: Release,
+    wheels: Wheels,
     roots: Sequence[bytes],
     now: datetime,
 ) -> SimulatedEnclave:
@@ -122,7 +128,7 @@ def insecure_verify_simulated_evidence(
     `verify_evidence`, also for an enclave that is not simulated.
     """
     appraisal = appraise_whole(
-        bundle, policy=policy, expected=expected, release=release, roots=roots, now=now
+        bundle, policy=policy, expected=expected, release=release, wheels=wheels, roots=roots, now=now
     )
     if not appraisal.verdict.passed_but_simulated:
         raise refusal(appraisal.verdict)
@@ -146,6 +152,7 @@ def appraise_whole(
     policy: Policy,
     expected: Expectations | None,
     release: Release,
+    wheels: Wheels,
     roots: Sequence[bytes],
     now: datetime,
 ) -> Appraisal:
@@ -164,7 +171,9 @@ def appraise_whole(
         report = appraise_enclave(record, verified, policy)
     if verified is not None and report is not None:
         box_pk = appraise_keys(record, bundle, report=report)
-        arguments = appraise_measurement(record, bundle, report=report, policy=policy, release=release)
+        arguments = appraise_measurement(
+            record, bundle, report=report, policy=policy, release=release, wheels=wheels
+        )
     if verified is not None and arguments is not None:
         provenance = verified.pck.provenance
         appraise_contract(record, arguments, provenance=provenance, policy=policy, expected=expected)

@@ -5,7 +5,7 @@ Server and client make the same list or none. Spec: docs/spec/packages.md, "The 
 
 from collections.abc import Mapping, Sequence
 
-from sealroom.core.errors import VerificationError
+from sealroom.core.errors import SealroomError, VerificationError
 from sealroom.core.measurement.platform_tags import Platform
 from sealroom.core.measurement.requirements import Requirement
 from sealroom.core.measurement.template import PACKAGES_FOLDER, MeasuredFile
@@ -14,8 +14,14 @@ from sealroom.core.measurement.zip_archive import parent_folders
 
 MAX_PACKAGE_FILES = 32_768
 
+_MOST_NAMED = 3
+
 Wheels = Mapping[bytes, UnpackedWheel]
 """What is known of each wheel, by the SHA-256 that was checked before the wheel was listed."""
+
+
+class UnknownWheelsError(SealroomError):
+    """Wheels are named by `requirements.txt` of which nobody here knows the files: nobody's fault."""
 
 
 def missing_wheels(requirements: Sequence[Requirement], wheels: Wheels) -> tuple[Requirement, ...]:
@@ -28,9 +34,14 @@ def package_files(
 ) -> tuple[MeasuredFile, ...]:
     """Return each file of the packages as it lies in the launch folder, under `packages/`.
 
-    Every wheel must be known (`missing_wheels`), be the one that its line names, and fit `platform`; no two
-    may have a file at one place. Raises `VerificationError` that names the package and the file.
+    Every wheel must be the one that its line names and fit `platform`; no two may have a file at one place.
+    Raises `UnknownWheelsError` where one is not known (`missing_wheels`), and `VerificationError` that names
+    the package and the file.
     """
+    if missing := missing_wheels(requirements, wheels):
+        named = ", ".join(requirement.title for requirement in missing[:_MOST_NAMED])
+        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        raise UnknownWheelsError(f"the wheels of {named}{more} are not in your store")
     owners: dict[str, Requirement] = {}
     files: list[MeasuredFile] = []
     for requirement in requirements:

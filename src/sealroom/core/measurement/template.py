@@ -87,6 +87,7 @@ def computation_manifest(
     arguments_sha256: bytes,
     first_party: Iterable[MeasuredFile],
     code: Iterable[MeasuredFile],
+    packages: Iterable[MeasuredFile],
     runtime: Iterable[MeasuredFile],
     max_memory: int,
     pal: KnownPal,
@@ -94,13 +95,14 @@ def computation_manifest(
     """Return the manifest, byte for byte, of a computation in this release.
 
     `first_party` are sealroom's own files (`start.py` and those under `lib/`), `code` the Code Provider's
-    (under `code/`), `runtime` interpreter and libraries (under `runtime/`): all by their path in the launch
-    folder. `pal` decides the kind of TEE. Raises `MalformedError` for a path in the wrong folder, or named
-    twice.
+    (under `code/`), `packages` those of its wheels (under `packages/`), `runtime` interpreter and libraries
+    (under `runtime/`): all by their path in the launch folder. `pal` decides the kind of TEE. Raises
+    `MalformedError` for a path in the wrong folder, or named twice.
     """
     files = [MeasuredFile(path=ARGUMENTS_PATH, sha256=arguments_sha256)]
     files += [_in_folder(file, LIBRARY_FOLDER, also=START_PATH) for file in first_party]
     files += [_in_folder(file, CODE_FOLDER) for file in code]
+    files += [_in_folder(file, PACKAGES_FOLDER) for file in packages]
     files += [_in_folder(file, RUNTIME_FOLDER) for file in runtime]
     manifest: dict[str, TomlValue] = {
         "libos": {"entrypoint": f"/{INTERPRETER_PATH}"},

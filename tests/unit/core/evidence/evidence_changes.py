@@ -70,14 +70,12 @@ def with_report(**fields: object) -> Verdict:
     return w.appraised(w.world(report=fields))
 
 
-def with_packages(requirements: bytes) -> Verdict:
-    files = (*w.world().code_list.files, w.code_file("requirements.txt", requirements))
-    made = w.world(
-        code_list=CodeList.from_files(files),
-        packages_digest=hashlib.sha256(requirements).digest(),
-        shown={"requirements": requirements},
-    )
-    return w.appraised(made)
+def with_requirements(requirements: bytes) -> Verdict:
+    return w.appraised(w.world_with_packages(requirements=requirements))
+
+
+def with_a_wheel_of_another_version() -> Verdict:
+    return w.appraised(w.world_with_packages(pins=(replace(w.PIN, version="1.1"),)))
 
 
 def with_hidden_requirements() -> Verdict:

@@ -1,6 +1,8 @@
 """A simulated computation in memory, whose evidence a test can change at any one place."""
 
 import hashlib
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -8,6 +10,7 @@ from uuid import UUID
 
 from nacl.signing import SigningKey
 
+from made_wheels import make_wheel, pin, requirements_of
 from sealroom.adapters.policies import load_policy
 from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY
 from sealroom.core.evidence.expectations import Expectations, OwnRole
@@ -18,7 +21,9 @@ from sealroom.core.evidence.verify import appraise
 from sealroom.core.measurement.known_pals import KnownPal
 from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.release import Release
+from sealroom.core.measurement.requirements import Requirement
 from sealroom.core.measurement.template import MeasuredFile
+from sealroom.core.measurement.wheel import UnpackedWheel, list_wheel
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.bundle import EvidenceBundle, RawCollateral
 from sealroom.core.wire.code_list import CodeFile, CodeList, code_signature_message
@@ -40,6 +45,8 @@ SECRET = b"a sealed module, as it is stored"
 IDENTITY_PK = bytes(SigningKey(b"the enclave's own seed, 32 bytes").verify_key)
 BOX_PK = bytes(range(32))
 ROOTS = (INTEL_SGX_ROOT_KEY,)
+WHEEL = make_wheel("one", "1", {"one/__init__.py": b"1", "one/data.bin": b"2"})
+PIN = pin(WHEEL, "one", "1")
 
 PAL = KnownPal(
     name="synthetic",
@@ -60,6 +67,7 @@ RELEASE = Release(
 RUNTIME = (
     MeasuredFile(path="runtime/bin/python3", sha256=bytes([3]) * 32),
     MeasuredFile(path="runtime/lib/python3.11/os.py", sha256=bytes([4]) * 32),
+    MeasuredFile(path="runtime/lib/python3.11/x.cpython-311-x86_64-linux-gnu.so", sha256=bytes([5]) * 32),
 )
 
 
@@ -109,6 +117,8 @@ class World:
         )
     )
     packages_digest: bytes = bytes(32)
+    packages: tuple[MeasuredFile, ...] = ()
+    wheels: Mapping[bytes, UnpackedWheel] = field(default_factory=dict)
     release: Release = RELEASE
     pal: KnownPal = PAL
     pal_bytes: bytes = field(default_factory=synthetic_pal)
@@ -136,6 +146,7 @@ class World:
         return rebuild_manifest(
             arguments=self.arguments,
             code_list=self.code_list,
+            packages=self.packages,
             release=self.release,
             pal=self.pal,
             runtime=self.runtime,
@@ -181,6 +192,27 @@ def world(**changes: object) -> World:
     return replace(World(pki=pki()), **changes)
 
 
+def world_with_packages(
+    *wheels: bytes, pins: tuple[Requirement, ...] = (), requirements: bytes | None = None
+) -> World:
+    """A computation whose code names packages; the manifest has the files of `wheels` (the one unless given).
+
+    Everybody knows these wheels. What `requirements.txt` says can be given, too, right or wrong.
+    """
+    known = {hashlib.sha256(raw).digest(): list_wheel(io.BytesIO(raw)) for raw in wheels or (WHEEL,)}
+    raw = requirements_of(*(pins or (PIN,))) if requirements is None else requirements
+    files = {file.path: file for wheel in known.values() for file in wheel.files} if raw else {}
+    return world(
+        code_list=CodeList.from_files((*world().code_list.files, code_file("requirements.txt", raw))),
+        packages_digest=hashlib.sha256(raw).digest(),
+        packages=tuple(
+            MeasuredFile(path=f"packages/{path}", sha256=file.sha256) for path, file in files.items()
+        ),
+        wheels=known,
+        shown={"requirements": raw},
+    )
+
+
 def expectations(**changes: object) -> Expectations:
     expected = Expectations(
         computation=COMPUTATION,
@@ -216,6 +248,7 @@ def appraised(
         policy=policy() if by is None else by,
         expected=expectations() if expected is None else expected,
         release=release,
+        wheels=made.wheels,
         roots=roots,
         now=now,
     )

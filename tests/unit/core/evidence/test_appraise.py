@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import evidence_world as w
-from evidence_changes import OTHER, flipped, with_manifest, with_packages, with_quote, with_terms, with_wish
+from evidence_changes import OTHER, flipped, with_manifest, with_quote, with_requirements, with_terms, with_wish
 
 from sealroom.core.attestation.roots import INTEL_QE_VENDOR_ID
 from sealroom.core.attestation.tcb_status import TcbStatus
@@ -54,8 +54,7 @@ def test_enclave_that_calls_itself_real_under_another_root_is_refused() -> None:
 
 
 def test_requirements_that_are_there_and_empty_pass() -> None:
-    assert with_packages(b"").passed_but_simulated
-    assert with_packages(b"\n").passed_but_simulated
+    assert with_requirements(b"").passed_but_simulated
 
 
 def test_without_an_invitation_nothing_is_deliverable() -> None:
@@ -64,6 +63,7 @@ def test_without_an_invitation_nothing_is_deliverable() -> None:
         policy=w.policy(),
         expected=None,
         release=w.RELEASE,
+        wheels={},
         roots=w.ROOTS,
         now=w.NOW,
     )

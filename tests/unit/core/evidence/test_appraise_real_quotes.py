@@ -44,6 +44,7 @@ def _appraised(honest, file: str, wanted: dict) -> Verdict:
         policy=load_policy("insecure-any-status"),
         expected=w.expectations(),
         release=w.RELEASE,
+        wheels={},
         roots=w.ROOTS,
         now=datetime.fromisoformat(wanted["at"]),
     )

@@ -44,7 +44,13 @@ def test_simulated_evidence_gives_a_simulated_enclave() -> None:
     made = w.world()
     raw = made.bundle.to_bytes()
     enclave = insecure_verify_simulated_evidence(
-        raw, policy=w.policy(), expected=w.expectations(), release=w.RELEASE, roots=w.ROOTS, now=w.NOW
+        raw,
+        policy=w.policy(),
+        expected=w.expectations(),
+        release=w.RELEASE,
+        wheels={},
+        roots=w.ROOTS,
+        now=w.NOW,
     )
     assert type(enclave) is SimulatedEnclave
     assert enclave == SimulatedEnclave(
@@ -108,6 +114,7 @@ def _real(made: w.World, function, **changes):
     arguments = {
         "expected": w.expectations(terms_prefix=made.terms.digest[:16]),
         "release": made.release,
+        "wheels": made.wheels,
         "roots": (roots.INTEL_SGX_ROOT_KEY,),
     }
     return _verify(function, made, **(arguments | changes))
@@ -149,7 +156,7 @@ def test_simulated_vendor_under_the_pinned_root_is_refused_for_that(
 
 
 def test_another_runtime_in_a_real_enclave_is_refused_for_that(real: w.World) -> None:
-    made = real.but(runtime=w.RUNTIME[:1])
+    made = real.but(runtime=w.RUNTIME[::2])
     with pytest.raises(RefusedEvidenceError, match=r"runtime file runtime/lib/python3.11/os.py is missing"):
         _real(made, verify_evidence)
 
@@ -192,6 +199,7 @@ def test_any_changed_bundle_is_malformed_or_gets_a_verdict(data: st.DataObject) 
             policy=w.policy(),
             expected=w.expectations(),
             release=w.RELEASE,
+            wheels={},
             roots=w.ROOTS,
             now=w.NOW,
         )

@@ -17,6 +17,7 @@ def _manifest(**changes) -> bytes:
         "arguments_sha256": bytes([1]) * 32,
         "first_party": [MeasuredFile(path="start.py", sha256=bytes([2]) * 32)],
         "code": [MeasuredFile(path="code/run.py", sha256=bytes([3]) * 32)],
+        "packages": [],
         "runtime": [MeasuredFile(path="runtime/bin/python3", sha256=bytes([4]) * 32)],
         "max_memory": 1 << 28,
         "pal": _PAL,
