@@ -4,7 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import evidence_world as w
-from evidence_changes import OTHER, flipped, with_manifest, with_quote, with_requirements, with_terms, with_wish
+from evidence_changes import (
+    OTHER,
+    flipped,
+    with_manifest,
+    with_quote,
+    with_requirements,
+    with_terms,
+    with_wish,
+)
 
 from sealroom.core.attestation.roots import INTEL_QE_VENDOR_ID
 from sealroom.core.attestation.tcb_status import TcbStatus

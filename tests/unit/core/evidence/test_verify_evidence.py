@@ -34,6 +34,7 @@ def _verify(function, made: w.World, **changes):
         "policy": w.policy(),
         "expected": w.expectations(),
         "release": w.RELEASE,
+        "wheels": {},
         "roots": w.ROOTS,
         "now": w.NOW,
     }
