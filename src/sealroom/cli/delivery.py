@@ -86,7 +86,8 @@ def verify_and_deliver(
     invocation: Invocation, client: Client, computation: UUID, choice: Choice, roles: tuple[Role, ...]
 ) -> Delivered:
     """Verify the current enclave, show the verdict, ask, and deliver the key of each role."""
-    assessment = Member(client, computation).appraise(choice.policy)
+    with invocation.console.transfers() as progress:
+        assessment = Member(client, computation).appraise(choice.policy, progress=progress)
     verdict = assessment.verdict
     if not invocation.console.as_json:
         print_verdict(verdict, invocation.console)

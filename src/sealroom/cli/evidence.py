@@ -25,13 +25,14 @@ from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder, UnknownComputationError
-from sealroom.client.verification import ROOTS, expectations, own_inputs
+from sealroom.client.verification import ROOTS, expectations, fetch_wheels, known_wheels, own_inputs
 from sealroom.core.attestation.quote import parse_quote
 from sealroom.core.attestation.reports import SgxReport
 from sealroom.core.errors import MalformedError
 from sealroom.core.evidence.capabilities import CapabilityReport, appraise_capabilities
 from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.policy import Policy
+from sealroom.core.measurement.packages import Wheels
 from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
 from sealroom.core.wire.input_list import InputList
@@ -39,10 +40,14 @@ from sealroom.core.wire.input_list import InputList
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A bundle, and what this home knows: its inputs, and what it expects, `None` if never invited."""
+    """A bundle, and what this home knows: its inputs, and what it expects, `None` if never invited.
+
+    `wheels` are the home's lists of the wheels that the bundle names.
+    """
 
     raw: bytes
     expected: Expectations | None
+    wheels: Wheels
     own_inputs: Mapping[bytes, InputList] = field(default_factory=dict)
 
 
@@ -87,7 +92,7 @@ def verify(
     2 malformed, 3 collateral stale or missing.
     """
     chosen = load_policy(policy)
-    with open_evidence(invocation, target) as evidence:
+    with open_evidence(invocation, target, policy=chosen) as evidence:
         report = judge(evidence, chosen, at or datetime.now(UTC))
     verdict = report.verdict
 
@@ -141,8 +146,9 @@ def capabilities(invocation: Invocation, target: UUID | Path, at: datetime | Non
     what the enclave measured and nothing that the server says. This does not say whether the enclave is
     genuine: `evidence verify` does. Exit codes: 0 where what would run is known, 1 where it is not.
     """
-    with open_evidence(invocation, target) as evidence:
-        report = judge(evidence, load_policy("insecure-any-status"), at or datetime.now(UTC))
+    policy = load_policy("insecure-any-status")
+    with open_evidence(invocation, target, policy=policy) as evidence:
+        report = judge(evidence, policy, at or datetime.now(UTC))
 
     def render() -> None:
         print_capabilities(report, invocation.console)
@@ -153,15 +159,24 @@ def capabilities(invocation: Invocation, target: UUID | Path, at: datetime | Non
 
 
 @contextmanager
-def open_evidence(invocation: Invocation, target: UUID | Path) -> Iterator[Evidence]:
-    """Fetch the evidence of a computation, or read it from a file."""
+def open_evidence(
+    invocation: Invocation, target: UUID | Path, *, policy: Policy | None = None
+) -> Iterator[Evidence]:
+    """Fetch the evidence of a computation, or read it from a file.
+
+    With `policy`, wheels that its verdict needs are fetched from the computation's server, too.
+    """
     if isinstance(target, Path):
         raw = read_file(target, max_bytes=MAX_BUNDLE_BYTES)
         yield _with_what_is_known(invocation, raw)
         return
     with open_client(invocation, target) as client:
         folder = ComputationFolder(client.home, target)
-        yield _known(client, folder, client.fetch_evidence(target))
+        raw = client.fetch_evidence(target)
+        if policy is not None:
+            with invocation.console.transfers() as progress:
+                fetch_wheels(client, folder, policy, raw, progress=progress)
+        yield _known(client, folder, raw)
 
 
 def judge(evidence: Evidence, policy: Policy, now: datetime) -> CapabilityReport:
@@ -172,22 +187,29 @@ def judge(evidence: Evidence, policy: Policy, now: datetime) -> CapabilityReport
         expected=evidence.expected,
         own_inputs=evidence.own_inputs,
         release=load_release(),
+        wheels=evidence.wheels,
         roots=ROOTS,
         now=now,
     )
 
 
 def _known(client: Client, folder: ComputationFolder, raw: bytes) -> Evidence:
-    return Evidence(raw=raw, expected=expectations(client, folder), own_inputs=own_inputs(client, folder))
+    return Evidence(
+        raw=raw,
+        expected=expectations(client, folder),
+        wheels=known_wheels(client.home, raw),
+        own_inputs=own_inputs(client, folder),
+    )
 
 
 def _with_what_is_known(invocation: Invocation, raw: bytes) -> Evidence:
     """Add what this home knows of a bundle's computation; nothing where it never joined it."""
-    nothing = Evidence(raw=raw, expected=None)
+    home = invocation.existing_home()
+    wheels = {} if home is None else known_wheels(home, raw)
+    nothing = Evidence(raw=raw, expected=None, wheels=wheels)
     computation: UUID | None = None
     with suppress(MalformedError):
         computation = parse_arguments(EvidenceBundle.from_bytes(raw).arguments).computation
-    home = invocation.existing_home()
     if computation is None or home is None:
         return nothing
     try:

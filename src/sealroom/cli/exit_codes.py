@@ -50,7 +50,8 @@ _MALFORMED_CODES = frozenset(
         "too_large",
         "archive",
         "entry_missing",
-        "packages_unsupported",
+        "requirements",
+        "wheels_refused",
         "delivery_length",
     }
 )
@@ -134,6 +135,7 @@ def server_exit_code(code: str) -> ExitCode:
 
 def _client_code(failure: SealroomError) -> str | None:
     # Imported where something failed: `sealroom --help` needs none of them, and no cryptography.
+    from sealroom.adapters.package_index import PackageIndexError
     from sealroom.client.contacts import ContactConflictError
     from sealroom.client.delivery_journal import DeliveryBlockedError
     from sealroom.client.home import HomeError
@@ -157,6 +159,8 @@ def _client_code(failure: SealroomError) -> str | None:
             return "account"
         case HomeError():
             return "home"
+        case PackageIndexError():
+            return "package_index"
         case UnknownComputationError():
             return "not_joined"
         case _:

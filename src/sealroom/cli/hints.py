@@ -47,7 +47,10 @@ SERVER_HINTS: dict[str, str | None] = {
     # Code
     "archive": "sealroom code send {computation} FOLDER, with plain files and folders only",
     "entry_missing": "put run.py into the folder: it runs first, and everybody reads it",
-    "packages_unsupported": "leave requirements.txt out or empty: this release installs no packages",
+    "requirements": "sealroom lock FOLDER writes requirements.txt in the one form that is taken",
+    "wheels_missing": "sealroom code send {computation} FOLDER sends the wheels, too",
+    "wheels_refused": "sealroom lock FOLDER --help says which wheels an enclave takes",
+    "unknown_wheel": "the Code Provider sends it: sealroom code send {computation} FOLDER",
     "code_signature": "sealroom code send {computation} FOLDER, from the home that you registered with",
     "no_code": "the Code Provider sends it: sealroom code send {computation} FOLDER",
     # Data
@@ -105,6 +108,8 @@ CLIENT_HINTS: dict[str, str | None] = {
     "no_key": "the owner and the operator hold none; sealroom status {computation} names who does",
     "address": "choose another --port or --host, or 0 for any free port",
     "data_folder": "stop the other server, or name another folder with --data",
+    "package_index": "check the name and that a wheel of it exists for the enclave's Python; pip and uv take "
+    "their index from this machine's settings",
     "not_installed": "pip install 'sealroom[client,server]'",
     "server_setting": "sealroom server --help",
     "database": "give --database as a URL like postgresql://USER@HOST/NAME, or leave it out for SQLite",

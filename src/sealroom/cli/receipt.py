@@ -39,7 +39,7 @@ from sealroom.client.opened import (
 )
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
-from sealroom.client.verification import ROOTS
+from sealroom.client.verification import ROOTS, known_wheels
 from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.archive import ArchivedRun, appraise_archive
 from sealroom.core.evidence.expectations import Expectations
@@ -160,6 +160,7 @@ class _Question:
             policy=self.policy,
             expected=self.evidence.expected,
             release=load_release(),
+            wheels=self.evidence.wheels,
             roots=ROOTS,
             now=self.now,
         )
@@ -301,7 +302,8 @@ def _read(
             raise click.UsageError("--bundle and --invitation are for a receipt in a file")
         with open_client(invocation, target) as client:
             archive: Archive = read_archive(client, target, epoch=epoch)
-        return archive.receipt, Evidence(raw=archive.bundle, expected=archive.expected)
+            wheels = known_wheels(client.home, archive.bundle)
+        return archive.receipt, Evidence(raw=archive.bundle, expected=archive.expected, wheels=wheels)
     if bundle is None:
         raise click.UsageError("a receipt in a file needs --bundle, the evidence of its enclave")
     if epoch is not None:
@@ -310,7 +312,7 @@ def _read(
     with open_evidence(invocation, bundle) as found:
         EvidenceBundle.from_bytes(found.raw)
     expected = found.expected if invitation is None else _invited(invitation)
-    return receipt, Evidence(raw=found.raw, expected=expected)
+    return receipt, Evidence(raw=found.raw, expected=expected, wheels=found.wheels)
 
 
 def _invited(invitation: str) -> Expectations:

@@ -19,6 +19,7 @@ from uuid import UUID
 from sealroom.client.private_files import replacing
 from sealroom.client.transport import STREAM_BYTES, Progress
 from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.measurement.requirements import Requirement, parse_requirements
 from sealroom.core.sealing.container import seal_stream, sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
@@ -67,8 +68,15 @@ def find_code_files(folder: Path) -> tuple[str, ...]:
         raise MalformedError(f"code folder: {ENTRY} is missing: it runs first, and everybody reads it")
     for path in found:
         _check_importable(path)
-    _check_requirements(folder, found)
+    if REQUIREMENTS in found:
+        read_requirements(folder)
     return tuple(found)
+
+
+def read_requirements(folder: Path) -> tuple[Requirement, ...]:
+    """Return the packages that the program in `folder` names; raises `MalformedError`."""
+    path = folder / REQUIREMENTS
+    return parse_requirements(_read_source(path)) if os.path.lexists(path) else ()
 
 
 def pack_code(folder: Path, target: Path, owner: CodeOwner, *, progress: Progress | None = None) -> CodeList:
@@ -142,14 +150,6 @@ def _check_importable(path: str) -> None:
         )
     if path.partition("/")[0] in _TAKEN_NAMES:
         raise MalformedError(f"code folder: {path} is named like sealroom itself: give it another name")
-
-
-def _check_requirements(folder: Path, paths: list[str]) -> None:
-    if REQUIREMENTS in paths and _read_source(folder / REQUIREMENTS).strip():
-        raise MalformedError(
-            f"code folder: {REQUIREMENTS} must be absent or empty: packages are not supported yet in this "
-            "release; numpy is part of the simulated runtime, and other modules can stand beside run.py"
-        )
 
 
 def _add_file(

@@ -76,6 +76,11 @@ class Home:
         """One folder for each computation."""
         return self.root / "computations"
 
+    @property
+    def wheels(self) -> Path:
+        """Wheels of packages, by their hashes, and their lists."""
+        return self.root / "wheels"
+
     def computation(self, computation: UUID) -> Path:
         """Return the folder of `computation`; it need not exist."""
         return self.computations / str(computation)

@@ -135,9 +135,14 @@ class Member:
         """Fetch the evidence bundle of the current enclave, or of an earlier one; nothing is verified."""
         return self.client.fetch_evidence(self.computation, epoch=epoch)
 
-    def appraise(self, policy: Policy, *, bundle: bytes | None = None) -> Assessment:
-        """Run every check over the evidence (fetched unless given) and return the verdict for a person."""
-        return verification.assess(self.client, self.folder, policy, bundle=bundle)
+    def appraise(
+        self, policy: Policy, *, bundle: bytes | None = None, progress: Progress | None = None
+    ) -> Assessment:
+        """Run every check over the evidence (fetched unless given) and return the verdict for a person.
+
+        Wheels that the code needs and this home does not have are fetched from the server first, and listed.
+        """
+        return verification.assess(self.client, self.folder, policy, bundle=bundle, progress=progress)
 
     def verify(self, policy: Policy, *, bundle: bytes | None = None) -> VerifiedEnclave:
         """Verify the evidence, or raise with the verdict; the result may be delivered to for ten minutes."""

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sealroom.client.code_archive import CodeOwner, pack_code
+from sealroom.client.code_archive import CodeOwner, pack_code, read_requirements
 from sealroom.client.computation import Computation, parse_computation
 from sealroom.client.inputs import InputSender
+from sealroom.client.locking import fetch_from_index
 from sealroom.client.member import KeyHolder, Member
 from sealroom.client.results import Result, ResultTarget, fetch_results
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder, JoinedComputation
 from sealroom.client.transport import FileBody, Progress, Request
+from sealroom.client.wheel_store import WheelStore
+from sealroom.client.wheel_transfer import WheelCourier
 from sealroom.core.errors import MalformedError, TransportError
+from sealroom.core.measurement.requirements import Requirement
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.invitation import TERMS_PREFIX_SIZE, Invitation, format_invitation
 from sealroom.core.sealing.words import WORD_COUNT, generate_words
@@ -124,6 +128,9 @@ class CodeProvider(KeyHolder):
     def send(self, folder: Path, *, progress: Progress | None = None) -> CodeList:
         """Send a program: `run.py` and `requirements.txt` in the clear, every other file sealed.
 
+        The wheels that `requirements.txt` names go first, from this home's store; one that is not there is
+        downloaded with pip. Raises `PackageIndexError` where that fails.
+
         New code while an enclave waits ends that enclave, and everybody verifies the next one.
         """
         owner = CodeOwner(
@@ -131,6 +138,7 @@ class CodeProvider(KeyHolder):
             public_key=self.client.identity.public_key,
             data_key=self.folder.data_key(self.role),
         )
+        self._send_wheels(read_requirements(folder), progress)
         files = pack_code(folder, self.folder.code_archive, owner, progress=progress)
         signature = sign_code(files, computation=self.computation, signing_key=self.client.identity)
         self.client.journal.note_code(self.computation, digest=files.digest, signature=signature)
@@ -145,6 +153,14 @@ class CodeProvider(KeyHolder):
         )
         self.folder.code_archive.unlink(missing_ok=True)
         return files
+
+    def _send_wheels(self, requirements: tuple[Requirement, ...], progress: Progress | None) -> None:
+        if not requirements:
+            return
+        store = WheelStore(self.client.home)
+        fetch_from_index(requirements, store, progress=progress)
+        courier = WheelCourier(transport=self.client.transport, computation=self.computation, store=store)
+        courier.send(requirements, progress=progress)
 
 
 class DataProvider(KeyHolder):

@@ -1,22 +1,33 @@
 """Verifying the enclave of a computation against what this participant knows by itself.
 
-Expectations are the invitation's, the contacts', the journal's and the installed release's. Must never: take
-one of them from the server, or call an enclave verified that `core.evidence` did not.
+Expectations are the invitation's, the contacts', the journal's and the installed release's; the lists of
+wheels are this home's. Must never: take one of them from the server, or call an enclave verified that
+`core.evidence` did not.
 Spec: docs/spec/verification.md.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sealroom.adapters.release import load_release
+from sealroom.client.home import Home
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
+from sealroom.client.transport import Progress
+from sealroom.client.wheel_store import WheelStore
+from sealroom.client.wheel_transfer import WheelCourier
 from sealroom.core.attestation.roots import INTEL_SGX_ROOT_KEY
+from sealroom.core.errors import MalformedError, TransportError
 from sealroom.core.evidence.capabilities import CapabilityReport, appraise_capabilities
 from sealroom.core.evidence.expectations import Contact, Expectations, OwnRole
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.verdict import Verdict
 from sealroom.core.evidence.verify import insecure_verify_simulated_evidence, verify_evidence
+from sealroom.core.measurement.packages import Wheels
+from sealroom.core.measurement.requirements import Requirement, parse_requirements
+from sealroom.core.measurement.wheel import UnpackedWheel
+from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.input_list import InputList
 from sealroom.core.wire.participants import Role
@@ -65,21 +76,73 @@ def own_inputs(client: Client, folder: ComputationFolder) -> dict[bytes, InputLi
     return {noted.public_key: inputs for noted in registrations if noted.role is Role.DATA_PROVIDER}
 
 
+def named_packages(bundle: bytes) -> tuple[Requirement, ...]:
+    """Return the packages that a bundle names. Where it cannot be read, the verdict says what is wrong."""
+    with suppress(MalformedError):
+        return parse_requirements(EvidenceBundle.from_bytes(bundle).requirements or b"")
+    return ()
+
+
+def known_wheels(home: Home, bundle: bytes) -> dict[bytes, UnpackedWheel]:
+    """Return the lists that this home has of the wheels that a bundle names, whoever wrote it."""
+    return WheelStore(home).known(named_packages(bundle))
+
+
+def fetch_wheels(
+    client: Client,
+    folder: ComputationFolder,
+    policy: Policy,
+    bundle: bytes,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Fetch the wheels that a verdict needs and this home does not have, where nothing else is wrong.
+
+    What is refused anyway is worth no download. A wheel that the server does not hand out stays missing, and
+    the verdict says so; one that is not what was named raises `VerificationError`.
+    """
+    store = WheelStore(client.home)
+    named = named_packages(bundle)
+    if not store.missing(named):
+        return
+    if _report(client, folder, policy, bundle, wheels={}).verdict.failures:
+        return
+    courier = WheelCourier(transport=client.transport, computation=folder.computation, store=store)
+    try:
+        courier.fetch(named, progress=progress)
+    except TransportError as error:
+        if error.code is None:
+            raise
+
+
 def assess(
-    client: Client, folder: ComputationFolder, policy: Policy, *, bundle: bytes | None = None
+    client: Client,
+    folder: ComputationFolder,
+    policy: Policy,
+    *,
+    bundle: bytes | None = None,
+    progress: Progress | None = None,
 ) -> Assessment:
     """Fetch the evidence, unless given, and run every check; what comes back decides nothing by itself."""
     raw = client.fetch_evidence(folder.computation) if bundle is None else bundle
-    report = appraise_capabilities(
-        raw,
+    fetch_wheels(client, folder, policy, raw, progress=progress)
+    report = _report(client, folder, policy, raw, wheels=known_wheels(client.home, raw))
+    return Assessment(bundle=raw, report=report)
+
+
+def _report(
+    client: Client, folder: ComputationFolder, policy: Policy, bundle: bytes, *, wheels: Wheels
+) -> CapabilityReport:
+    return appraise_capabilities(
+        bundle,
         policy=policy,
         expected=expectations(client, folder),
         own_inputs=own_inputs(client, folder),
         release=load_release(),
+        wheels=wheels,
         roots=ROOTS,
         now=datetime.now(UTC),
     )
-    return Assessment(bundle=raw, report=report)
 
 
 def verify(
@@ -90,11 +153,13 @@ def verify(
     Raises `VerificationError` (with the verdict), `CollateralError` or `MalformedError`.
     """
     raw = client.fetch_evidence(folder.computation) if bundle is None else bundle
+    fetch_wheels(client, folder, policy, raw)
     enclave = verify_evidence(
         raw,
         policy=policy,
         expected=expectations(client, folder),
         release=load_release(),
+        wheels=known_wheels(client.home, raw),
         roots=ROOTS,
         now=datetime.now(UTC),
     )
@@ -107,11 +172,13 @@ def insecure_verify_simulated(
 ) -> SimulatedEnclave:
     """Do the steps of `verify` for a simulated enclave, which protects nothing from its host."""
     raw = client.fetch_evidence(folder.computation) if bundle is None else bundle
+    fetch_wheels(client, folder, policy, raw)
     enclave = insecure_verify_simulated_evidence(
         raw,
         policy=policy,
         expected=expectations(client, folder),
         release=load_release(),
+        wheels=known_wheels(client.home, raw),
         roots=ROOTS,
         now=datetime.now(UTC),
     )

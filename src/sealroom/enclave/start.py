@@ -14,7 +14,8 @@ def main() -> int:
     base = Path(__file__).absolute().parent
     # With -I and -S, Python itself knows the standard library and nothing else.
     runtime_packages = Path(os.__file__).parent / "site-packages"
-    sys.path += [str(base / "lib"), str(base / "packages"), str(runtime_packages)]
+    # Packages come last: nothing in them can take the place of what the release has measured.
+    sys.path += [str(base / "lib"), str(runtime_packages), str(base / "packages")]
 
     from sealroom.enclave.session import run_session
 

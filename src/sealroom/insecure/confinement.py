@@ -22,7 +22,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 
-# Interpreter, numpy and the stacks of its threads are address space that the program did not ask for.
+# Interpreter, packages and the stacks of their threads are address space that the program did not ask for.
 _MEMORY_ALLOWANCE = 1 << 30
 _FILE_ALLOWANCE = 64 << 20
 _SECONDS_ALLOWANCE = 600

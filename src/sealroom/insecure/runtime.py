@@ -1,7 +1,8 @@
 """The runtime of the simulated enclave: this machine's own Python, as a tree with exactly what is measured.
 
-What for: the enclave must see the interpreter, the standard library, PyNaCl, numpy and the shared libraries
-that they load, and nothing else of the host. The files are copied once into a store that all launches share.
+What for: the enclave must see the interpreter, the standard library, PyNaCl, the shared libraries that they
+load and those that wheels may expect, and nothing else of the host. The files are copied once into a store
+that all launches share.
 
 Must never: put a file into the tree that is not in the list it returns, or read one through a name that a
 program inside could have made. Spec page: docs/spec/launch-folder.md, "The runtime".
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -32,7 +33,14 @@ _SKIPPED_EXTENSIONS = (
     "_tkinter.", "_curses", "readline.", "nis.", "_dbm.", "_gdbm.", "_test", "_xxtestfuzz.", "xxlimited",
     "_ctypes_test.",
 )  # fmt: skip
-_PACKAGES = ("nacl", "numpy", "numpy.libs")
+_PACKAGES = ("nacl",)
+# What wheels for manylinux may expect of the system (PEP 600), without what draws. What is not here is left
+# out: a package that needs it says so when it is imported.
+_EXPECTED_BY_WHEELS = (
+    "libc.so.6", "libdl.so.2", "libexpat.so.1", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0",
+    "libresolv.so.2", "librt.so.1", "libstdc++.so.6", "libutil.so.1", "libz.so.1",
+)  # fmt: skip
+_LIBRARY_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _NATIVE_MODULE = "_cffi_backend"
 _SUFFIXES = (".py", ".so")
 
@@ -80,8 +88,9 @@ def _sources() -> Iterator[tuple[str, Path]]:
         if source.suffix != ".py":
             libraries.add(source)
         yield path, source
-    for library in sorted(_shared_libraries(libraries)):
-        yield f"lib/{library.name}", library
+    loaded = {library.name: library for library in sorted(_shared_libraries(libraries))}
+    for name, library in sorted((_expected_libraries(loaded.values()) | loaded).items()):
+        yield f"lib/{name}", library
 
 
 def _interpreter() -> Path:
@@ -156,6 +165,17 @@ def _shared_libraries(binaries: set[Path]) -> set[Path]:
         # Keep the name that programs ask for: it is often a link to a longer one.
         if path is not None and Path(path).name not in own:
             found.add(Path(path))
+    return found
+
+
+def _expected_libraries(loaded: Iterable[Path]) -> dict[str, Path]:
+    """Return what wheels may expect, where this machine has it: beside what the interpreter loads, first."""
+    folders = list(dict.fromkeys([*(path.parent for path in loaded), *map(Path, _LIBRARY_FOLDERS)]))
+    found = {}
+    for name in _EXPECTED_BY_WHEELS:
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if path is not None:
+            found[name] = path
     return found
 
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from sealroom import __version__
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.server.api import accounts, code, computations, data, enclaves, results
+from sealroom.server.api import accounts, code, computations, data, enclaves, results, wheels
 from sealroom.server.api.models import ErrorAnswer
 from sealroom.server.errors import ErrorCode, ServiceError
 from sealroom.server.idempotency import NO_KEY
@@ -41,7 +41,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     api = APIRouter(prefix="/v1")
-    for module in (accounts, computations, code, data, enclaves, results):
+    for module in (accounts, computations, code, data, enclaves, results, wheels):
         api.include_router(module.router)
     app.include_router(api)
     _answer_errors(app)

@@ -17,6 +17,9 @@ class ServerLimits:
     max_participants: int = 256
     max_code_files: int = 4096
     max_code_bytes: int = 256 * MEBIBYTE
+    max_wheels: int = 512
+    max_wheel_bytes: int = 4096 * MEBIBYTE
+    """All wheels of one computation together."""
     max_uploads: int = 4096
     max_upload_bytes: int = 1 << 40
     max_json_bytes: int = 4 * MEBIBYTE

@@ -40,7 +40,10 @@ class ErrorCode(Enum):
     # Code
     ARCHIVE = ("archive", 400)
     ENTRY_MISSING = ("entry_missing", 400)
-    PACKAGES = ("packages_unsupported", 400)
+    REQUIREMENTS = ("requirements", 400)
+    WHEELS_MISSING = ("wheels_missing", 409)
+    WHEELS_REFUSED = ("wheels_refused", 422)
+    UNKNOWN_WHEEL = ("unknown_wheel", 404)
     CODE_SIGNATURE = ("code_signature", 422)
     NO_CODE = ("no_code", 404)
     # Data

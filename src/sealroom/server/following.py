@@ -23,7 +23,14 @@ from sealroom.core.wire.spool import (
     input_name,
 )
 from sealroom.server.blobs import CHUNK
-from sealroom.server.launchers.base import CodeSource, Launcher, LaunchPlan, LaunchState, LaunchStatus
+from sealroom.server.launchers.base import (
+    CodeSource,
+    Launcher,
+    LaunchPlan,
+    LaunchState,
+    LaunchStatus,
+    WheelSource,
+)
 from sealroom.server.launchers.host_files import EndReason
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 from sealroom.server.lifecycle import ENCLAVE, change
@@ -42,6 +49,7 @@ from sealroom.server.services.endings import Ended
 from sealroom.server.services.evidence import compose_evidence
 from sealroom.server.services.outputs import take_outputs
 from sealroom.server.services.signed import read_closing, read_opening, read_refusal
+from sealroom.server.services.wheels import StoredWheel, wheels_of
 from sealroom.server.states import Actor, Cause, State
 
 _GONE = (LaunchState.ABSENT, LaunchState.ENDED, LaunchState.LOST)
@@ -107,6 +115,7 @@ class LaunchFollower:
             deadline=launch.deadline_at,
             arguments=launch.arguments,
             code=tuple(self._source(row) for row in launch.code.files),
+            packages=tuple(self._wheel(wheel) for wheel in self._wheels(launch)),
             code_list=code_list(launch.code).to_json(),
             code_signature=launch.code.signature,
         )
@@ -116,6 +125,15 @@ class LaunchFollower:
         return CodeSource(
             path=row.path, sha256=row.sha256, copy_to=lambda target: blobs.copy_to(row.blob, target)
         )
+
+    def _wheels(self, launch: Launch) -> tuple[StoredWheel, ...]:
+        with self._platform.store.read() as session:
+            row = self._find(session, launch.id)
+            return wheels_of(row.code, row.computation, self._platform.blobs)
+
+    def _wheel(self, wheel: StoredWheel) -> WheelSource:
+        blobs = self._platform.blobs
+        return WheelSource(requirement=wheel.requirement, open=lambda: blobs.open(wheel.blob))
 
     # While it waits
 

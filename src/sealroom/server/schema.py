@@ -101,6 +101,7 @@ class ComputationRow(Base):
     )
     launches: Mapped[list["Launch"]] = relationship(order_by="Launch.epoch", back_populates="computation")
     codes: Mapped[list["CodeVersion"]] = relationship(order_by="CodeVersion.version")
+    wheels: Mapped[list["WheelRow"]] = relationship(order_by="WheelRow.sha256")
 
 
 class ParticipantRow(Base):
@@ -155,6 +156,20 @@ class CodeFileRow(Base):
     size: Mapped[int] = mapped_column(BIG)
     sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     blob: Mapped[str] = mapped_column(String(32))
+
+
+class WheelRow(Base):
+    """One wheel that a Code Provider announced; its blob has the row's own name."""
+
+    __tablename__ = "wheels"
+    __table_args__ = (UniqueConstraint("computation_uuid", "sha256"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    computation_uuid: Mapped[str] = mapped_column(ForeignKey("computations.uuid"))
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    size: Mapped[int] = mapped_column(BIG)
+    announced_at: Mapped[datetime] = mapped_column(Utc)
+    completed_at: Mapped[datetime | None] = mapped_column(Utc)
 
 
 class Upload(Base):
@@ -310,6 +325,7 @@ def known_blobs(session: Session) -> set[str]:
     """Return the name of every blob that a row speaks of."""
     columns = (
         Upload.id,
+        WheelRow.id,
         CodeFileRow.blob,
         Launch.bundle_blob,
         Run.log_blob,

@@ -88,7 +88,7 @@ def pair():
     for end in socket.socketpair():
         end.close()
 def attempts():
-    import numpy, nacl.bindings
+    import nacl.bindings
     return {
         "inherit a descriptor": look_for_descriptors,
         "read a server's file": lambda: open(SECRET).read(),
@@ -134,7 +134,7 @@ def attempts():
         "fill the scratch folder": lambda: fill(scratch),
         "write one large file": lambda: write_large(results / "large"),
         "open many files": open_many,
-        "use numpy": lambda: numpy.linalg.solve(numpy.eye(300), numpy.ones(300)),
+        "use libsodium": lambda: nacl.bindings.crypto_hash_sha256(b"x"),
     }
 """
 

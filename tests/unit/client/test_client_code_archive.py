@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealroom.client.code_archive import CodeOwner, find_code_files, pack_code, read_code
+from sealroom.client.code_archive import (
+    CodeOwner,
+    find_code_files,
+    pack_code,
+    read_code,
+    read_requirements,
+)
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.sealing.container import open_bytes
 from sealroom.core.sealing.context import Context
@@ -131,12 +137,18 @@ def test_the_name_of_the_enclave_library_is_taken(folder: Path, name: str) -> No
         find_code_files(folder)
 
 
-def test_packages_are_refused_with_a_sentence(folder: Path) -> None:
-    (folder / "requirements.txt").write_text("\n \n")
+def test_requirements_are_checked_before_anything_is_sent(folder: Path) -> None:
+    (folder / "requirements.txt").write_text("")
     assert "requirements.txt" in find_code_files(folder)
-    (folder / "requirements.txt").write_text("numpy==2.0\n")
-    with pytest.raises(MalformedError, match="packages are not supported"):
-        find_code_files(folder)
+    assert read_requirements(folder) == ()
+    (folder / "requirements.txt").write_text("numpy>=2.0\n")
+    for look in (find_code_files, read_requirements):
+        with pytest.raises(MalformedError, match=r"line 1: got 'numpy>=2\.0', expected name==version"):
+            look(folder)
+    (folder / "requirements.txt").unlink()
+    (folder / "requirements.txt").symlink_to("/etc/passwd")
+    with pytest.raises(MalformedError):
+        read_requirements(folder)
 
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> io.BytesIO:

@@ -245,7 +245,7 @@ def test_the_same_key_again_after_the_launch_changes_nothing(study: Study) -> No
 
 def test_the_program_comes_back_as_it_was_signed(study: Study) -> None:
     study.register(Role.CODE_PROVIDER)
-    files = {"run.py": b"run", "lib/model.py": b"s" * 1000, "requirements.txt": b"\n"}
+    files = {"run.py": b"run", "lib/model.py": b"s" * 1000, "requirements.txt": b""}
     view = study.send_code(files).json()
     assert view["code"]["version"] == 1
     with tarfile.open(fileobj=io.BytesIO(study.reader.get(study.path("/code")).content)) as archive:
@@ -284,7 +284,7 @@ def test_code_signed_by_another_key_or_for_other_files_is_refused(study: Study) 
     [
         ({"main.py": b"x"}, "entry_missing"),
         ({"lib/run.py": b"x"}, "entry_missing"),
-        ({"run.py": b"x", "requirements.txt": b"numpy==2.4.6\n"}, "packages_unsupported"),
+        ({"run.py": b"x", "requirements.txt": b"numpy==2.4.6\n"}, "requirements"),
         ({"run.py": b"x", "../up.py": b"x"}, "archive"),
         ({"run.py": b"x", "run.py/a": b"x"}, "archive"),
     ],
@@ -295,12 +295,6 @@ def test_an_archive_that_is_not_right_leaves_nothing(
     study.register(Role.CODE_PROVIDER)
     assert code_of(study.send_tar(make_tar(files))) == code
     assert [path for path in (world.data / "blobs").glob("*/*")] == []
-
-
-def test_packages_are_refused_with_the_sentence_that_says_why(study: Study) -> None:
-    study.register(Role.CODE_PROVIDER)
-    answer = study.send_tar(make_tar({"run.py": b"x", "requirements.txt": b"numpy"}))
-    assert "packages are not supported yet in this release" in answer.json()["error"]["message"]
 
 
 def test_an_archive_is_bounded_while_it_arrives(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -17,6 +17,7 @@ from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.verdict import Outcome, Verdict
 from sealroom.core.evidence.verify import appraise_whole
+from sealroom.core.measurement.packages import Wheels
 from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.requirements import Requirement, parse_requirements
 from sealroom.core.wire.arguments import Arguments
@@ -132,6 +133,7 @@ def appraise_capabilities(
     expected: Expectations | None,
     own_inputs: Mapping[bytes, InputList],
     release: Release,
+    wheels: Wheels,
     roots: Sequence[bytes],
     now: datetime,
 ) -> CapabilityReport:
@@ -141,7 +143,9 @@ def appraise_capabilities(
     another reason (a stale document, a policy) still has its report: it says what was measured. Raises
     `MalformedError` for what is no bundle, and nothing else.
     """
-    whole = appraise_whole(bundle, policy=policy, expected=expected, release=release, roots=roots, now=now)
+    whole = appraise_whole(
+        bundle, policy=policy, expected=expected, release=release, wheels=wheels, roots=roots, now=now
+    )
     arguments = whole.arguments
     if arguments is None or _missing(whole.verdict) is not None:
         return CapabilityReport(verdict=whole.verdict, capabilities=None)

@@ -204,9 +204,9 @@ def _summary(verdict: Verdict) -> str:
     failures = verdict.failures
     if failures:
         return f"{failures[0].name}: {failures[0].observed}"
+    unreached = next((check for check in verdict.checks if check.outcome is Outcome.NOT_REACHED), None)
+    if unreached is not None:
+        return f"{unreached.name}: not reached, {unreached.because}"
     if verdict.is_simulated:
         return "quote.root: the enclave is simulated, and nobody asked for that"
-    unreached = next((check for check in verdict.checks if check.outcome is Outcome.NOT_REACHED), None)
-    return (
-        "nothing was checked" if unreached is None else f"{unreached.name}: not reached, {unreached.because}"
-    )
+    return "nothing was checked"

@@ -31,6 +31,9 @@ Sink = Callable[[str, Iterator[bytes]], None]
 What it was given counts only once `unpack_wheel` has returned.
 """
 
+RULES = 1
+"""The rules of this module, as a number: another one wherever they place a file otherwise."""
+
 _DIST_INFO, _DATA = ".dist-info", ".data"
 _DATA_FOLDERS = ("purelib", "platlib")
 _LEFT_OUT_FOLDER = "tests"

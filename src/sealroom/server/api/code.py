@@ -9,15 +9,18 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from sealroom.core.wire.byte_fields import SIGNATURE_SIZE, parse_hex
+from sealroom.core.wire.terms import Tee
 from sealroom.server.api.caller import Caller, Poster, TheCaller, ThePoster, TheUuid
 from sealroom.server.api.models import CodeListView, ComputationView
 from sealroom.server.api.streaming import receive_into
 from sealroom.server.api.views import computation_view
-from sealroom.server.blobs import Blob
+from sealroom.server.blobs import Blob, BlobStore
+from sealroom.server.errors import ServiceError
 from sealroom.server.idempotency import Answer
 from sealroom.server.lifecycle import find_computation
 from sealroom.server.schema import Account, ComputationRow
 from sealroom.server.services import code as codes
+from sealroom.server.services import wheels
 
 router = APIRouter(tags=["code"])
 
@@ -83,6 +86,11 @@ def _take(caller: Poster, uuid: TheUuid, archive: Blob, signature: bytes) -> Ans
     with platform.blobs.open(archive.name) as source:
         unpacked = codes.unpack(source, platform.blobs, platform.config.limits)
     kept = False
+    try:
+        _check_wheels(caller, uuid, unpacked)
+    except ServiceError:
+        _discard(unpacked, platform.blobs)
+        raise
 
     def add(session: Session, account: Account, computation: ComputationRow) -> BaseModel:
         nonlocal kept
@@ -101,5 +109,18 @@ def _take(caller: Poster, uuid: TheUuid, archive: Blob, signature: bytes) -> Ans
         )
     finally:
         if not kept:
-            for blob in unpacked.blobs:
-                platform.blobs.delete(blob.name)
+            _discard(unpacked, platform.blobs)
+
+
+def _check_wheels(caller: Caller, uuid: TheUuid, unpacked: codes.UnpackedCode) -> None:
+    """Look into every wheel that the code names; outside of the transaction, because it takes seconds."""
+    with caller.reading() as (session, account):
+        computation = find_computation(session, uuid, account)
+        stored = wheels.stored_wheels(computation, unpacked.requirements)
+        tee = Tee(computation.tee)
+    wheels.check_wheels(stored, caller.platform.blobs, tee)
+
+
+def _discard(unpacked: codes.UnpackedCode, blobs: BlobStore) -> None:
+    for blob in unpacked.blobs:
+        blobs.delete(blob.name)

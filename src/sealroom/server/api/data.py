@@ -9,10 +9,8 @@ from sealroom.core.wire.byte_fields import sha256
 from sealroom.core.wire.input_list import InputFile, InputList
 from sealroom.server.api.caller import Caller, TheCaller, ThePoster, TheUuid, body_parts
 from sealroom.server.api.models import DataDone, DataView, InputView, NewUpload, ProviderDataView, UploadView
-from sealroom.server.api.streaming import gather
+from sealroom.server.api.streaming import PartialFile, append_piece
 from sealroom.server.api.views import upload_view
-from sealroom.server.blobs import BlobBusyError
-from sealroom.server.errors import ErrorCode, ServiceError
 from sealroom.server.idempotency import Answer
 from sealroom.server.lifecycle import find_computation
 from sealroom.server.schema import Account, ComputationRow, ParticipantRow
@@ -74,12 +72,8 @@ async def put_piece(
     """Continue an upload at `offset`, which must be what has been received; the last byte completes it."""
     target = await run_in_threadpool(_target, caller, uuid, upload)
     if not target.completed:
-        try:
-            await _append(request, caller, target, offset)
-        except BlobBusyError as exc:
-            raise ServiceError(
-                ErrorCode.UPLOAD_BUSY, "another request is sending this file; try again soon"
-            ) from exc
+        piece_of = PartialFile(name=target.name, size=target.size)
+        await append_piece(request, caller.platform.blobs, piece_of, offset)
     return await run_in_threadpool(_finish_if_whole, caller, uuid, upload)
 
 
@@ -113,28 +107,6 @@ def _target(caller: Caller, uuid: TheUuid, name: str) -> UploadTarget:
         if upload.completed_at is None:
             data.check_may_send(computation, account)
         return UploadTarget(name=upload.id, size=upload.size, completed=upload.completed_at is not None)
-
-
-async def _append(request: Request, caller: Caller, target: UploadTarget, offset: int) -> None:
-    blobs = caller.platform.blobs
-    received = blobs.partial_size(target.name)
-    if offset != received:
-        raise ServiceError(
-            ErrorCode.UPLOAD_OFFSET, "continue where the upload ends", got=offset, expected=received
-        )
-    if received == target.size:
-        return
-    with blobs.continue_partial(target.name) as file:
-        if file.tell() != offset:
-            raise ServiceError(
-                ErrorCode.UPLOAD_OFFSET, "continue where the upload ends", got=offset, expected=file.tell()
-            )
-        async for piece in gather(request):
-            received += len(piece)
-            if received > target.size:
-                raise ServiceError(ErrorCode.TOO_LARGE, "more bytes than announced", expected=target.size)
-            await run_in_threadpool(file.write, piece)
-        await run_in_threadpool(blobs.flush, file)
 
 
 def _finish_if_whole(caller: Caller, uuid: TheUuid, name: str) -> UploadView:

@@ -59,6 +59,8 @@ class LimitsView(Message):
     max_participants: int
     max_code_files: int
     max_code_bytes: int
+    max_wheels: int
+    max_wheel_bytes: int
     max_uploads: int
     max_upload_bytes: int
     max_json_bytes: int
@@ -203,6 +205,28 @@ class CodeListView(Message):
 
     files: list[tuple[str, int, str]]
     signature: str
+
+
+class NewWheels(Message):
+    """The wheels that the code will need: `requirements.txt` as it will be sent, and a size for each line."""
+
+    requirements: str
+    sizes: list[Number]
+
+
+class WheelView(Message):
+    """How far a wheel is."""
+
+    sha256: str
+    size: int
+    received: int
+    completed: bool
+
+
+class WheelsView(Message):
+    """The wheels of a computation, by their hashes."""
+
+    wheels: list[WheelView]
 
 
 class NewUpload(Message):

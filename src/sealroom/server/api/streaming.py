@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from sealroom.server.blobs import Blob, BlobStore
+from sealroom.server.blobs import Blob, BlobBusyError, BlobStore
 from sealroom.server.errors import ErrorCode, ServiceError
 
 # What is gathered before one hop to a worker thread.
@@ -37,6 +37,42 @@ async def receive_into(request: Request, blobs: BlobStore, *, max_bytes: int) ->
                 raise ServiceError(ErrorCode.TOO_LARGE, "body too large", expected=max_bytes)
             await run_in_threadpool(writer.write, piece)
         return await run_in_threadpool(writer.commit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialFile:
+    """A blob that arrives in pieces: its name, and the size it will have."""
+
+    name: str
+    size: int
+
+
+async def append_piece(request: Request, blobs: BlobStore, target: PartialFile, offset: int) -> None:
+    """Append a body to a partial blob, at its end and alone; what came of a broken-off body is kept."""
+    received = blobs.partial_size(target.name)
+    _check_offset(offset, received)
+    if received == target.size:
+        return
+    try:
+        with blobs.continue_partial(target.name) as file:
+            _check_offset(offset, file.tell())
+            async for piece in gather(request):
+                received += len(piece)
+                if received > target.size:
+                    raise ServiceError(ErrorCode.TOO_LARGE, "more bytes than announced", expected=target.size)
+                await run_in_threadpool(file.write, piece)
+            await run_in_threadpool(blobs.flush, file)
+    except BlobBusyError as exc:
+        raise ServiceError(
+            ErrorCode.UPLOAD_BUSY, "another request is sending this file; try again soon"
+        ) from exc
+
+
+def _check_offset(offset: int, received: int) -> None:
+    if offset != received:
+        raise ServiceError(
+            ErrorCode.UPLOAD_OFFSET, "continue where the upload ends", got=offset, expected=received
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
+from sealroom.core.measurement.requirements import Requirement
 from sealroom.server.launchers.host_files import ExitRecord
 from sealroom.server.launchers.spool_files import Spool
 
@@ -56,6 +57,14 @@ class CodeSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WheelSource:
+    """One package of the code: the line that names it, and what opens its wheel."""
+
+    requirement: Requirement
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:
     """Everything that decides a launch folder.
 
@@ -67,6 +76,7 @@ class LaunchPlan:
     deadline: datetime
     arguments: bytes
     code: tuple[CodeSource, ...]
+    packages: tuple[WheelSource, ...]
     code_list: bytes
     code_signature: bytes
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from uuid import UUID
 
 from sealroom.adapters.release import first_party_sources, load_release
+from sealroom.core.measurement.platform_tags import platform_of_runtime
 from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.template import (
     ARGUMENTS_PATH,
@@ -56,6 +57,7 @@ from sealroom.server.launchers.host_files import (
     read_small,
     write_whole,
 )
+from sealroom.server.launchers.packages import unpack_packages
 from sealroom.server.launchers.removal import remove_folder
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 
@@ -157,11 +159,16 @@ class SimulatedLauncher:
         copy_code(folder, plan.code)
         _run(self.tee_module, ["--prepare", "--state", str(self._state), str(folder)])
         runtime = read_runtime(folder)
+        packages: tuple[MeasuredFile, ...] = ()
+        if plan.packages:
+            platform = platform_of_runtime(file.path for file in runtime)
+            packages = unpack_packages(folder, plan.packages, platform)
         limits = arguments.terms.limits
         manifest = make_manifest(
             load_release(),
             arguments=plan.arguments,
             code=plan.code,
+            packages=packages,
             runtime=runtime,
             max_memory=limits.max_memory,
         )
@@ -196,6 +203,7 @@ def make_manifest(
     *,
     arguments: bytes,
     code: Sequence[CodeSource],
+    packages: Sequence[MeasuredFile],
     runtime: Sequence[MeasuredFile],
     max_memory: int,
 ) -> bytes:
@@ -207,6 +215,7 @@ def make_manifest(
         arguments_sha256=hashlib.sha256(arguments).digest(),
         first_party=release.first_party,
         code=[MeasuredFile(path=f"{CODE_FOLDER}/{file.path}", sha256=file.sha256) for file in code],
+        packages=packages,
         runtime=runtime,
         max_memory=max_memory,
         pal=pal,

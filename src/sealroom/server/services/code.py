@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.measurement.requirements import Requirement
 from sealroom.core.wire.byte_fields import sha256
 from sealroom.core.wire.code_list import REQUIREMENTS, CodeFile, CodeList, verify_code_signature
 from sealroom.core.wire.terms import ENTRY
@@ -23,20 +24,22 @@ from sealroom.server.lifecycle import change, find_participant, who_is
 from sealroom.server.platform import Platform
 from sealroom.server.schema import Account, CodeFileRow, CodeVersion, ComputationRow
 from sealroom.server.services import launches
+from sealroom.server.services.wheels import read_requirements, stored_wheels
 from sealroom.server.states import Actor, Cause
 
-NO_PACKAGES = bytes(32)
+_NO_PACKAGES = bytes(32)
 _CHUNK = 256 * 1024
 _MAX_CLEAR_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpackedCode:
-    """An archive taken apart: its list, each file's blob in the list's order, and the packages' digest."""
+    """An archive taken apart: its list, each file's blob in the list's order, and the packages it names."""
 
     code_list: CodeList
     blobs: tuple[Blob, ...]
     packages_digest: bytes
+    requirements: tuple[Requirement, ...]
 
 
 def unpack(source: BinaryIO, blobs: BlobStore, limits: ServerLimits) -> UnpackedCode:
@@ -46,7 +49,8 @@ def unpack(source: BinaryIO, blobs: BlobStore, limits: ServerLimits) -> Unpacked
         _unpack_into(stored, source, blobs, limits)
         if ENTRY not in stored:
             raise ServiceError(ErrorCode.ENTRY_MISSING, f"the archive has no {ENTRY} at its top")
-        packages_digest = _check_packages(stored.get(REQUIREMENTS), blobs)
+        requirements = blobs.read(stored[REQUIREMENTS].name) if REQUIREMENTS in stored else None
+        named = read_requirements(requirements or b"")
         files = tuple(
             CodeFile(path=path, size=blob.size, sha256=blob.sha256) for path, blob in stored.items()
         )
@@ -60,7 +64,8 @@ def unpack(source: BinaryIO, blobs: BlobStore, limits: ServerLimits) -> Unpacked
     return UnpackedCode(
         code_list=code_list,
         blobs=tuple(stored[file.path] for file in code_list.files),
-        packages_digest=packages_digest,
+        packages_digest=_NO_PACKAGES if requirements is None else sha256(requirements),
+        requirements=named,
     )
 
 
@@ -81,8 +86,12 @@ def add_code(
     *,
     now: datetime,
 ) -> CodeVersion:
-    """Take signed code as the computation's newest version; a waiting enclave with older code is ended."""
+    """Take signed code as the computation's newest version; a waiting enclave with older code is ended.
+
+    Every wheel that it names is here, whole; that they keep the rules was checked by the caller before.
+    """
     check_sender(computation, account)
+    stored_wheels(computation, unpacked.requirements)
     digest = unpacked.code_list.digest
     _check_signature(computation, account, digest, signature)
     if computation.codes and computation.codes[-1].digest == digest:
@@ -147,18 +156,6 @@ def _unpack_into(stored: dict[str, Blob], source: BinaryIO, blobs: BlobStore, li
     read_archive(
         source, ArchiveLimits(max_files=limits.max_code_files, max_bytes=limits.max_code_bytes), store
     )
-
-
-def _check_packages(blob: Blob | None, blobs: BlobStore) -> bytes:
-    if blob is None:
-        return NO_PACKAGES
-    content = blobs.read(blob.name)
-    if content.strip():
-        raise ServiceError(
-            ErrorCode.PACKAGES,
-            f"packages are not supported yet in this release: {REQUIREMENTS} must be absent or empty",
-        )
-    return sha256(content)
 
 
 def _check_signature(computation: ComputationRow, account: Account, digest: bytes, signature: bytes) -> None:
