@@ -18,8 +18,11 @@ from examples.demo.processes import DemoError, Processes, processes
 from examples.demo.scene import EMAILS, Address, Event, Scene
 from examples.demo.story import Story
 from examples.demo.telling import Telling
+from examples.ready_wheels import ready
+from sealroom.adapters.package_index import PackageIndexError
 
 FOLDER = Path("demo-run")
+CODE = Path(__file__).parent / "code"
 TOLERANCE = 1e-6
 
 
@@ -57,6 +60,7 @@ def _play(story: Story, folder: Path, running: Processes) -> None:
         (records / f"{who}.csv").write_bytes(table)
         patients = len(table.splitlines()) - 1
         story.tell(who, f"holds the records of {patients} patients, {len(table):,} bytes of CSV")
+    _get_the_wheels(folder)
     address = _start_server(story, folder, running, "operator")
     scene = _scene("main", folder, running, address, Telling(story, keys=len(EMAILS)))
     scene.play()
@@ -81,6 +85,14 @@ def _play(story: Story, folder: Path, running: Processes) -> None:
         story=story,
     )
     write_ending(ending, folder)
+
+
+def _get_the_wheels(folder: Path) -> None:
+    """See that the program's packages are here: downloaded the first time, by the hashes in the lock."""
+    try:
+        ready(CODE, folder / "program")
+    except PackageIndexError as failure:
+        raise DemoError(f"the wheels of the program could not be downloaded: {failure}") from failure
 
 
 def _refusals(story: Story, folder: Path, running: Processes, address: Address) -> list[tuple[str, Event]]:
@@ -134,7 +146,13 @@ def _start_server(story: Story, folder: Path, running: Processes, who: str) -> A
 def _scene(name: str, folder: Path, running: Processes, address: Address, telling: Telling) -> Scene:
     homes = "parties" if name in ("main", "another-word") else "parties-of-the-hostile-operator"
     return Scene(
-        name=name, folder=folder, address=address, homes=homes, processes=running, heard=telling.heard
+        name=name,
+        folder=folder,
+        address=address,
+        homes=homes,
+        code=folder / "program",
+        processes=running,
+        heard=telling.heard,
     )
 
 

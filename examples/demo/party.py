@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from examples.ready_wheels import Program
 from sealroom.adapters.policies import load_policy
 from sealroom.client import (
     Client,
@@ -30,6 +31,7 @@ from sealroom.client import (
     next_steps,
     read_invitation,
 )
+from sealroom.client.code_archive import read_requirements
 from sealroom.client.computation import Computation
 from sealroom.client.join import Step, StepKind
 from sealroom.client.member import Member
@@ -130,8 +132,7 @@ class Party:
                 key_holder(client, computation, step.role).register()
                 say("registered", role=step.role.value)
             case StepKind.SEND_CODE:
-                files = CodeProvider(client, computation).send(Path(self._settings.code or "."))
-                say("code", files=[[file.path, file.size] for file in files.files])
+                self._send_code(CodeProvider(client, computation))
             case StepKind.SEND_DATA:
                 self._send_data(DataProvider(client, computation))
             case StepKind.VERIFY_AND_DELIVER if step.role is not None:
@@ -143,6 +144,13 @@ class Party:
                 say("results", files=[[result.name, str(result.path), result.size] for result in results])
             case _:
                 raise RuntimeError(f"nothing in this demonstration leads to {step.kind.value}")
+
+    def _send_code(self, provider: CodeProvider) -> None:
+        program = Program(folder=Path(self._settings.code or "."))
+        program.give_wheels_to(self._home)
+        packages = [requirement.title for requirement in read_requirements(program.folder)]
+        files = provider.send(program.folder)
+        say("code", files=[[file.path, file.size] for file in files.files], packages=packages)
 
     def _send_data(self, provider: DataProvider) -> None:
         path = Path(self._settings.data or "")

@@ -27,7 +27,6 @@ PEOPLE = {
     "data-provider": [EMAILS["hospital-a"], EMAILS["hospital-b"]],
     "result-consumer": [EMAILS["consumer"]],
 }
-CODE = Path(__file__).parent / "code"
 Event = Mapping[str, object]
 
 
@@ -47,6 +46,7 @@ class Scene:
     folder: Path
     address: Address
     homes: str
+    code: Path
     processes: Processes
     heard: Callable[[str, Event], None]
     absent: frozenset[str] = frozenset()
@@ -107,7 +107,7 @@ class Scene:
             server=self.address.url,
             certificate=self.address.certificate,
             invitation=str(self.invitation(who)),
-            code=str(CODE) if who == "code-provider" else None,
+            code=str(self.code) if who == "code-provider" else None,
             data=str(self.folder / "records" / f"{who}.csv") if who.startswith("hospital") else None,
             people=PEOPLE if who == "consumer" else None,
         )

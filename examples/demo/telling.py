@@ -117,6 +117,7 @@ class Telling:
                 tell(who, f"registers its public key as {event['role']}")
             case "code":
                 tell(who, f"sends its signed program: {_files(event['files'])}")
+                tell(who, f"and the wheels that it needs, pinned by hash: {', '.join(event['packages'])}")
             case "data":
                 tell(
                     who,

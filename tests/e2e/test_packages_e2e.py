@@ -1,9 +1,9 @@
 """Packages over real processes: from the Code Provider's store into the enclave, compared by everybody."""
 
 import pytest
-from made_wheels import make_wheel, pin, requirements_of
 from platform_world import POLICY, Scene, World, deliver
 
+from made_wheels import make_wheel, pin, requirements_of
 from sealroom.client import State
 from sealroom.client.wheel_store import WheelStore
 from sealroom.core.evidence.verdict import Check, Outcome, Verdict

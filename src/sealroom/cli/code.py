@@ -32,7 +32,9 @@ def send(invocation: Invocation, computation: UUID, folder: Path) -> None:
     """Encrypt, sign and send the program in FOLDER (Code Provider).
 
     run.py and requirements.txt stay readable for everybody; each other file is encrypted under its own path.
-    Hidden files and __pycache__ stay at home. New code while an enclave waits ends that enclave.
+    Hidden files, __pycache__ and requirements.in stay at home. The wheels that requirements.txt names go
+    first, from your home folder or, where they are missing there, from the package index. New code while an
+    enclave waits ends that enclave.
     """
     with open_client(invocation, computation) as client, invocation.console.transfers() as progress:
         files = CodeProvider(client, computation).send(folder, progress=progress)

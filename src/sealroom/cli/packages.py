@@ -43,8 +43,8 @@ def fetch(invocation: Invocation, target: UUID | Path) -> None:
     """Fetch the wheels of TARGET that this home does not have, and list what is in them.
 
     TARGET is a computation's UUID: then they come from its server. Or it is a requirements.txt or an evidence
-    bundle: then pip downloads them from the index that this machine is set to. Either way a wheel is kept only with the
-    SHA-256 that its line names.
+    bundle: then pip downloads them from the index that this machine is set to. Either way a wheel is kept
+    only with the SHA-256 that its line names.
     """
     requirements = _named(invocation, target)
     home = invocation.open_home()

@@ -31,6 +31,8 @@ from sealroom.core.wire.terms import ENTRY
 MAX_ARCHIVE_BYTES = 1024 * 1024 * 1024
 _IGNORED_FOLDERS = frozenset({"__pycache__"})
 _IGNORED_ENDINGS = (".pyc",)
+# What `sealroom lock` reads: what runs is pinned in requirements.txt.
+_IGNORED_FILES = frozenset({"requirements.in"})
 _NATIVE_ENDINGS = (".so", ".pyd", ".dll", ".dylib")
 # What a program imports from the enclave itself.
 _TAKEN_NAMES = frozenset({"sealroom", "sealroom.py"})
@@ -57,9 +59,10 @@ class OpenCode:
 def find_code_files(folder: Path) -> tuple[str, ...]:
     """Return the relative paths of the files that would be sent, sorted.
 
-    Hidden files, `__pycache__` and `.pyc` files are left out. Raises `MalformedError` for a link, for
-    anything that is neither file nor folder, for a name outside the format, for native code, for a name that
-    the enclave keeps to itself, and when `run.py` is missing.
+    Hidden files, `__pycache__`, `.pyc` files and `requirements.in` are left out. Raises `MalformedError` for
+    a link, for anything that is neither file nor folder, for a name outside the format, for native code, for
+    a name that the enclave keeps to itself, for another form of `requirements.txt` than the one there is, and
+    when `run.py` is missing.
     """
     if not folder.is_dir():
         raise MalformedError(f"code folder: {folder} is not a folder")
@@ -135,7 +138,7 @@ def _walk(folder: Path, prefix: str) -> list[str]:
             found += [] if entry.name in _IGNORED_FOLDERS else _walk(folder / entry.name, path + "/")
         elif not entry.is_file():
             raise MalformedError(f"code folder: {path} is neither a file nor a folder")
-        elif not entry.name.endswith(_IGNORED_ENDINGS):
+        elif path not in _IGNORED_FILES and not entry.name.endswith(_IGNORED_ENDINGS):
             check_path(path, field="code path")
             found.append(path)
     return found

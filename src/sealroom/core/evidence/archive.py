@@ -21,6 +21,7 @@ from sealroom.core.evidence.receipt import (
 )
 from sealroom.core.evidence.verdict import CheckGroup, Outcome, Verdict, worst
 from sealroom.core.evidence.verify import Appraisal, appraise_whole
+from sealroom.core.measurement.packages import Wheels
 from sealroom.core.measurement.release import Release
 from sealroom.core.wire.receipt import Closing, Opening, Refusal
 
@@ -56,6 +57,7 @@ def appraise_archive(
     policy: Policy,
     expected: Expectations | None,
     release: Release,
+    wheels: Wheels,
     roots: Sequence[bytes],
     now: datetime,
 ) -> ArchivedRun:
@@ -71,7 +73,9 @@ def appraise_archive(
     bundle, and nothing else.
     """
     unreached = unreached_groups(receipt)
-    whole = appraise_whole(bundle, policy=policy, expected=expected, release=release, roots=roots, now=now)
+    whole = appraise_whole(
+        bundle, policy=policy, expected=expected, release=release, wheels=wheels, roots=roots, now=now
+    )
     groups = whole.verdict.groups
     if expected is None and not isinstance(policy.require_pinned, frozenset):
         groups = tuple(_without_invitation(group) for group in groups)

@@ -40,6 +40,7 @@ def appraised(
         policy=w.policy() if by is None else by,
         expected=expected,
         release=w.RELEASE,
+        wheels={},
         roots=w.ROOTS,
         now=now,
     )

@@ -36,6 +36,7 @@ def report(
         expected=expected,
         own_inputs=own_inputs or {},
         release=w.RELEASE,
+        wheels=WHEELS_HERE,
         roots=w.ROOTS,
         now=w.NOW,
     )

@@ -38,6 +38,7 @@ def test_nothing_serious_is_found_in_the_manifest_of_a_computation() -> None:
         arguments_sha256=bytes(32),
         first_party=[MeasuredFile(path="start.py", sha256=bytes(32))],
         code=[],
+        packages=[],
         runtime=[],
         max_memory=1 << 30,
         pal=pal,
