@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from sealroom.client.home import Home
 from sealroom.client.json_values import JsonObject
@@ -103,7 +103,7 @@ class WheelStore:
         return wheel
 
 
-def _listed(file: BinaryIO, requirement: Requirement) -> UnpackedWheel:
+def _listed(file: IO[bytes], requirement: Requirement) -> UnpackedWheel:
     try:
         return list_wheel(file)
     except MalformedError as exc:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.measurement.module_names import RESERVED_MODULES
@@ -62,12 +62,12 @@ class UnpackedWheel:
     files: tuple[PackageFile, ...]
 
 
-def list_wheel(file: BinaryIO) -> UnpackedWheel:
+def list_wheel(file: IO[bytes]) -> UnpackedWheel:
     """Return what a wheel is and which files an enclave gets of it; raises `MalformedError`."""
     return unpack_wheel(file, _drop)
 
 
-def unpack_wheel(file: BinaryIO, sink: Sink) -> UnpackedWheel:
+def unpack_wheel(file: IO[bytes], sink: Sink) -> UnpackedWheel:
     """Hand each file that an enclave gets to `sink`, and return the list.
 
     1. The archive is one of regular files, by sizes that were bounded before.
@@ -112,7 +112,7 @@ def _own_folder(entries: Mapping[str, ZipEntry]) -> str:
     return found[0]
 
 
-def _read_small(file: BinaryIO, entries: Mapping[str, ZipEntry], path: str) -> bytes:
+def _read_small(file: IO[bytes], entries: Mapping[str, ZipEntry], path: str) -> bytes:
     entry = entries.get(path)
     if entry is None:
         raise MalformedError(f"wheel: {path} is missing")
@@ -174,7 +174,7 @@ def _check_places(places: list[str]) -> None:
         raise MalformedError(f"wheel: {both[0]}: a file and a folder at one place")
 
 
-def _take(file: BinaryIO, entry: ZipEntry, said: RecordedFile, place: str | None, sink: Sink) -> None:
+def _take(file: IO[bytes], entry: ZipEntry, said: RecordedFile, place: str | None, sink: Sink) -> None:
     """Read one file to its end, through the sink if it has a place, and compare it with `RECORD`."""
     if entry.size != said.size:
         raise MalformedError(f"wheel: {entry.path}: {entry.size} bytes, RECORD says {said.size}")

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire.names import check_path
@@ -62,7 +62,7 @@ class _Header:
     mode: int
 
 
-def read_entries(file: BinaryIO) -> tuple[ZipEntry, ...]:
+def read_entries(file: IO[bytes]) -> tuple[ZipEntry, ...]:
     """Return the files of a zip in the order of their bytes; folders are checked and left out.
 
     Raises `MalformedError` for anything but one archive of regular files, whose entries fill it from the
@@ -98,7 +98,7 @@ def read_entries(file: BinaryIO) -> tuple[ZipEntry, ...]:
     return tuple(entries)
 
 
-def read_contents(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
+def read_contents(file: IO[bytes], entry: ZipEntry) -> Iterator[bytes]:
     """Yield the contents of one file in pieces.
 
     Raises `MalformedError`, after what was yielded, unless they have the size and the checksum that stand in
@@ -118,7 +118,7 @@ def read_contents(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
         raise MalformedError(f"archive: {entry.path}: wrong checksum")
 
 
-def _read_directory(file: BinaryIO) -> tuple[int, tuple[_Header, ...]]:
+def _read_directory(file: IO[bytes]) -> tuple[int, tuple[_Header, ...]]:
     length = file.seek(0, os.SEEK_END)
     if not _END.size <= length <= MAX_WHEEL_BYTES:
         raise MalformedError(f"archive: got {length} bytes, expected {_END.size} to {MAX_WHEEL_BYTES}")
@@ -188,7 +188,7 @@ def _path(header: _Header) -> str:
     return name
 
 
-def _check_local(file: BinaryIO, header: _Header, path: str, *, expected_at: int) -> int:
+def _check_local(file: IO[bytes], header: _Header, path: str, *, expected_at: int) -> int:
     """Compare an entry's local header with the directory, and return where its contents begin."""
     if header.offset != expected_at:
         raise MalformedError(f"archive: {path}: does not begin where the entry before it ends")
@@ -231,14 +231,14 @@ def parent_folders(path: str) -> Iterator[str]:
     return ("/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
-def _stored(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
+def _stored(file: IO[bytes], entry: ZipEntry) -> Iterator[bytes]:
     left = entry.stored_size
     while left and (piece := file.read(min(left, _BLOCK))):
         left -= len(piece)
         yield piece
 
 
-def _inflated(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
+def _inflated(file: IO[bytes], entry: ZipEntry) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         for raw in _stored(file, entry):
