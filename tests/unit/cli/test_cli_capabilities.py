@@ -93,7 +93,7 @@ def told(capsys: pytest.CaptureFixture[str], **changes: object) -> str:
         expected=None,
         own_inputs={},
         release=launched().evidence.release,
-        wheels=WHEELS_HERE,
+        wheels={},
         roots=w.ROOTS,
         now=w.NOW,
     )

@@ -33,9 +33,10 @@ NEEDED_CHECKS = (
     "measurement.mrenclave",
     "measurement.arguments",
     "measurement.code-list",
+    # Before the manifest, which has their files.
+    "code.packages",
     "measurement.manifest",
     "code.entry-point",
-    "code.packages",
 )
 
 

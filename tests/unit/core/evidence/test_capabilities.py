@@ -36,7 +36,7 @@ def report(
         expected=expected,
         own_inputs=own_inputs or {},
         release=w.RELEASE,
-        wheels=WHEELS_HERE,
+        wheels=made.wheels,
         roots=w.ROOTS,
         now=w.NOW,
     )
@@ -168,3 +168,12 @@ def test_a_refusal_for_another_reason_still_tells_what_was_measured() -> None:
 
 def test_the_digests_of_the_code_are_not_what_is_told_but_its_files() -> None:
     assert hashlib.sha256(w.ENTRY).hexdigest() not in str(TOLD.to_value())
+
+
+def test_packages_are_reported_by_name_version_and_wheel() -> None:
+    assert capabilities(w.world_with_packages()).packages == (w.PIN,)
+
+
+def test_packages_whose_files_nobody_here_listed_leave_open_what_would_run() -> None:
+    found = report(w.world_with_packages().but(wheels={}))
+    assert (found.capabilities, found.because) == (None, "code.packages")
