@@ -39,6 +39,7 @@ def plan(tmp_path: Path) -> LaunchPlan:
         deadline=datetime.now(UTC) + timedelta(minutes=5),
         arguments=agreed_arguments(computation).to_bytes(),
         code=(source, replace(source, path="model/__init__.py")),
+        packages=(),
         code_list=b"the list",
         code_signature=bytes(64),
     )
