@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from sealroom.cli.console import Console
+from sealroom.cli.console import Console, Progress
 from sealroom.cli.contract_options import chosen_limits, chosen_logs, contract_options
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FOLDER, EmailType, Invocation, command_options
@@ -23,6 +23,7 @@ from sealroom.core.wire.foreign_text import visible_lines
 from sealroom.core.wire.receipt_closing import Outcome
 
 if TYPE_CHECKING:
+    from sealroom.client.wheel_store import WheelStore
     from sealroom.rehearsal.data_folder import ProviderFolder
     from sealroom.rehearsal.report import Report
 
@@ -59,9 +60,10 @@ def test_command(invocation: Invocation, /, folder: Path, to: Path | None, **cho
     """Run the program in FOLDER at home, on data of your own, as a real run would.
 
     Import hook, runtime, confinement and budgets are those of a real run in the simulated enclave, without a
-    server and with keys made for this once. What a real run would refuse is refused here. No account, no home
-    and no other computation is touched. Exit codes: 0 the program succeeded, 1 it failed or was refused, 2
-    folders that cannot be sent, 4 this machine cannot run the enclave.
+    server and with keys made for this once. What a real run would refuse is refused here. No account and no
+    other computation is touched, and of your home folder only the wheels that requirements.txt names. Exit
+    codes: 0 the program succeeded, 1 it failed or was refused, 2 folders that cannot be sent, 4 this machine
+    cannot run the enclave.
     """
     if platform.system() != "Linux":
         raise CommandError(
@@ -70,14 +72,14 @@ def test_command(invocation: Invocation, /, folder: Path, to: Path | None, **cho
     from sealroom.rehearsal.stage import RehearsalError
 
     try:
-        report = _play(invocation.console, folder, to, choices)
+        report = _play(invocation, folder, to, choices)
     except RehearsalError as error:
         raise CommandError(str(error), code="rehearsal", exit_code=ExitCode.TRANSPORT) from error
     invocation.console.result(_document(report), lambda: _print(invocation.console, report))
     return ExitCode.DONE if report.succeeded else ExitCode.REFUSED
 
 
-def _play(console: Console, folder: Path, to: Path | None, choices: Mapping[str, object]) -> Report:
+def _play(invocation: Invocation, folder: Path, to: Path | None, choices: Mapping[str, object]) -> Report:
     from sealroom.rehearsal.cast import Choices
     from sealroom.rehearsal.play import Rehearsal
 
@@ -85,7 +87,7 @@ def _play(console: Console, folder: Path, to: Path | None, choices: Mapping[str,
     consumers = choices["result_consumer"]
     if not isinstance(consumers, tuple):
         raise TypeError("click gave --result-consumer another type")
-    results = _results_folder(to)
+    results, console = _results_folder(to), invocation.console
     with _removed_if_empty(results), console.transfers() as progress, _Steps(console) as steps:
         return Rehearsal(
             program=folder,
@@ -98,6 +100,7 @@ def _play(console: Console, folder: Path, to: Path | None, choices: Mapping[str,
             ),
             results=results,
             root=_cache_folder(),
+            wheels=_wheels(invocation, folder, progress),
             tell=steps.tell,
             progress=progress,
         ).play()
@@ -132,6 +135,20 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
     finally:
         with suppress(OSError):
             folder.rmdir()
+
+
+def _wheels(invocation: Invocation, folder: Path, progress: Progress) -> WheelStore | None:
+    """Return the home's store with the wheels that a program names; without any, no home is opened."""
+    from sealroom.client.code_archive import read_requirements
+    from sealroom.client.locking import fetch_from_index
+    from sealroom.client.wheel_store import WheelStore
+
+    requirements = read_requirements(folder)
+    if not requirements:
+        return None
+    store = WheelStore(invocation.open_home())
+    fetch_from_index(requirements, store, progress=progress)
+    return store
 
 
 def _cache_folder() -> Path:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from sealroom.client.home import Home
 from sealroom.client.json_values import JsonObject
@@ -34,6 +34,10 @@ class WheelStore:
     def path(self, sha256: bytes) -> Path:
         """Where the wheel with that hash is, or would be."""
         return self._folder / f"{sha256.hex()}.whl"
+
+    def open(self, sha256: bytes) -> BinaryIO:
+        """Open a wheel that is here for reading."""
+        return self.path(sha256).open("rb")
 
     def missing(self, requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
         """Return the packages whose wheels are not here."""

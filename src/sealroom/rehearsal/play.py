@@ -18,6 +18,7 @@ from sealroom.client.file_sealing import open_between
 from sealroom.client.result_files import result_path, store_result
 from sealroom.client.transport import Progress
 from sealroom.client.verification import ROOTS
+from sealroom.client.wheel_store import WheelStore
 from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.policy import Word
 from sealroom.core.evidence.receipt import SimulatedReceipt, insecure_verify_simulated_receipt
@@ -50,6 +51,7 @@ _LOG_OVERHEAD = 64 * 1024
 class Rehearsal:
     """What to try: the program, who brings what, the owner's choices, and where results go.
 
+    `wheels` is the store that has the wheels of its packages, `None` where it names none.
     `root` is a folder that all rehearsals of this account share. `tell` gets a sentence at each step, and
     again while a step goes on.
     """
@@ -59,6 +61,7 @@ class Rehearsal:
     choices: Choices
     results: Path
     root: Path
+    wheels: WheelStore | None
     tell: Callable[[str], None]
     progress: Progress | None = None
 
@@ -71,7 +74,7 @@ class Rehearsal:
         cast = Cast.gather(self.choices)
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.root) as work:
-            sent = send_code(self.program, cast, Path(work), progress=self.progress)
+            sent = send_code(self.program, cast, self.wheels, Path(work), progress=self.progress)
             plan = _plan(cast, sent)
             with open_stage(self.root, plan, sent.public) as stage:
                 return self._run(cast, sent, stage)
@@ -82,7 +85,7 @@ class Rehearsal:
         commitments = self._send_inputs(cast, stage)
         self.tell("starting the enclave")
         published = stage.start()
-        enclave = _verify(published.bundle.to_bytes(), cast, sent)
+        enclave = self._verify(published.bundle.to_bytes(), cast, sent)
         with watch_reads(stage.spool_folder, self._places(cast)) as reads:
             self.tell("delivering keys")
             _deliver(cast, commitments, enclave, stage)
@@ -91,6 +94,19 @@ class Rehearsal:
         if receipt.refusal is not None:
             raise VerificationError(f"the enclave refused: {receipt.refusal.reason.value}")
         return self._report(cast, enclave, stage, receipt, reads, seconds)
+
+    def _verify(self, bundle: bytes, cast: Cast, sent: SentCode) -> SimulatedEnclave:
+        """Make every check that a participant's client makes: what it would refuse is refused here."""
+        named = [source.requirement for source in sent.packages]
+        return insecure_verify_simulated_evidence(
+            bundle,
+            policy=replace(load_policy(_POLICY), logs=Word.ANY),
+            expected=cast.expect(sent.public.listed),
+            release=load_release(),
+            wheels={} if self.wheels is None else self.wheels.known(named),
+            roots=ROOTS,
+            now=datetime.now(UTC),
+        )
 
     def _send_inputs(self, cast: Cast, stage: Stage) -> Mapping[int, bytes]:
         pairs = zip(self.providers, cast.in_role(Role.DATA_PROVIDER), strict=True)
@@ -182,20 +198,9 @@ def _plan(cast: Cast, sent: SentCode) -> LaunchPlan:
         deadline=deadline(),
         arguments=cast.agree(sent.public.listed).to_bytes(),
         code=sent.sources,
+        packages=sent.packages,
         code_list=sent.public.listed.to_json(),
         code_signature=sent.public.signature,
-    )
-
-
-def _verify(bundle: bytes, cast: Cast, sent: SentCode) -> SimulatedEnclave:
-    """Make every check that a participant's client makes, so that what it would refuse is refused here."""
-    return insecure_verify_simulated_evidence(
-        bundle,
-        policy=replace(load_policy(_POLICY), logs=Word.ANY),
-        expected=cast.expect(sent.public.listed),
-        release=load_release(),
-        roots=ROOTS,
-        now=datetime.now(UTC),
     )
 
 

@@ -6,12 +6,15 @@ Must never let anything but containers and what everybody may read reach the lau
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from sealroom.client.code_archive import CodeOwner, pack_code, read_code
 from sealroom.client.file_sealing import Sealed, Tell, seal_between
 from sealroom.client.transport import Progress, progress_of
+from sealroom.client.wheel_store import WheelStore
+from sealroom.core.measurement.requirements import parse_requirements
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
 from sealroom.core.sealing.container import sealed_size
@@ -22,7 +25,7 @@ from sealroom.rehearsal.cast import Actor, Cast
 from sealroom.rehearsal.data_folder import ProviderFolder
 from sealroom.server.archive import ArchiveLimits, Entry, read_archive
 from sealroom.server.config import ServerLimits
-from sealroom.server.launchers.base import CodeSource
+from sealroom.server.launchers.base import CodeSource, WheelSource
 from sealroom.server.launchers.published import PublicCode
 from sealroom.server.launchers.spool_files import Spool
 
@@ -33,12 +36,16 @@ class SentCode:
 
     public: PublicCode
     sources: tuple[CodeSource, ...]
+    packages: tuple[WheelSource, ...]
 
 
-def send_code(program: Path, cast: Cast, work: Path, *, progress: Progress | None) -> SentCode:
+def send_code(
+    program: Path, cast: Cast, wheels: WheelStore | None, work: Path, *, progress: Progress | None
+) -> SentCode:
     """Pack, seal and sign the program as a client does, and take the archive apart as a server does.
 
-    Raises what `sealroom code send` does. `work` is a private folder that outlives the launch's making.
+    Raises what `sealroom code send` does. `wheels` has all that `requirements.txt` names. `work` is a private
+    folder that outlives the launch's making.
     """
     provider = cast.code_provider
     owner = CodeOwner(
@@ -65,7 +72,16 @@ def send_code(program: Path, cast: Cast, work: Path, *, progress: Progress | Non
         listed=listed,
         signature=sign_code(listed, computation=cast.computation, signing_key=provider.signing_key),
     )
-    return SentCode(public=public, sources=sources)
+    return SentCode(public=public, sources=sources, packages=_packages(readable.requirements, wheels))
+
+
+def _packages(requirements: bytes | None, wheels: WheelStore | None) -> tuple[WheelSource, ...]:
+    named = parse_requirements(requirements or b"")
+    if wheels is None:
+        if named:
+            raise ValueError("rehearsal: the program names packages, and there is no store of wheels")
+        return ()
+    return tuple(WheelSource(requirement=each, open=partial(wheels.open, each.sha256)) for each in named)
 
 
 def send_inputs(
