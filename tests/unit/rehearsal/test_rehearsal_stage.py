@@ -27,6 +27,7 @@ def plan() -> LaunchPlan:
         deadline=datetime.now(UTC),
         arguments=b"",
         code=(),
+        packages=(),
         code_list=b"",
         code_signature=b"",
     )
