@@ -48,9 +48,9 @@ def make_pal(*, text: bytes = b"\x0f\x0bvector", entry: int = 0x100) -> bytes:
         "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 3, 62, 1, entry, 64, 0, 0, 64, 56, 2, 64, 0, 0
     )
     code = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, entry + len(text), entry + len(text), PAGE)
-    at = entry + len(text)
-    rest = struct.pack("<IIQQQQQQ", 1, 6, at, 0x2E38, 0x2E38, len(data), 0x1548, PAGE)
-    return (header + code + rest).ljust(entry, b"\0") + text + data
+    rest = struct.pack("<IIQQQQQQ", 1, 6, 0xE38, 0x2E38, 0x2E38, len(data), 0x1548, PAGE)
+    whole = (header + code + rest).ljust(entry, b"\0") + text
+    return whole.ljust(0xE38, b"\xee") + data + b"\xee" * 9
 
 
 def mrenclave(manifest: bytes, pal: bytes) -> bytes:

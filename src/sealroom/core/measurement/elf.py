@@ -107,6 +107,9 @@ def _load_segments(raw: bytes, table_offset: int, entries: int) -> list[Segment]
             continue
         if offset + file_size > len(raw) or file_size > memory_size or memory_size == 0:
             raise MalformedError(f"elf segment {index}: its sizes do not fit the file")
+        if (offset - address) % PAGE_SIZE:
+            # System V ABI: congruent modulo the page size. Pages of the file are mapped, not bytes.
+            raise MalformedError(f"elf segment {index}: file offset and address differ within their pages")
         if address + memory_size > MAX_IMAGE_BYTES:
             raise MalformedError(f"elf segment {index}: ends beyond {MAX_IMAGE_BYTES} bytes")
         segments.append(
