@@ -27,6 +27,7 @@ COMMANDS = {
     "computation": "Create a computation, list and end your computations.",
     "contact": "Keep public keys of people you know.",
     "data": "Encrypt and send data, say done.",
+    "doctor": "Say what this machine has for running enclaves, and what is missing.",
     "evidence": "Show and verify what an enclave proves about itself.",
     "file": "Encrypt and decrypt files at home, with your own keys.",
     "join": "Walk through your part of a computation, from the invitation on.",
