@@ -91,6 +91,7 @@ def _measured() -> dict[str, object]:
         arguments_sha256=bytes(32),
         first_party=[MeasuredFile(path="start.py", sha256=bytes(32))],
         code=[],
+        packages=[],
         runtime=[MeasuredFile(path="runtime/bin/python3", sha256=b"\x01" * 32)],
         max_memory=1 << 30,
         pal=pal,
