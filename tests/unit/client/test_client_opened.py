@@ -98,6 +98,7 @@ def judged(made: Archive, receipt: bytes) -> ArchivedRun:
         policy=w.policy(),
         expected=None,
         release=w.RELEASE,
+        wheels={},
         roots=w.ROOTS,
         now=w.NOW,
     )
