@@ -247,7 +247,7 @@ def _weight(_: _Reading, weight: Weight) -> Iterator[Finding]:
         meaning = (
             f"{weight.files} trusted files: each is opened and hashed when it is used, and read at start"
         )
-        yield _slow("sgx.trusted_files", meaning, "list what the program needs: sealroom manifest build")
+        yield _slow("sgx.trusted_files", meaning, "list what the program imports and loads, not whole trees")
     if weight.size > MANY_BYTES:
         meaning = f"{weight.size / 1e6:.0f} MB of trusted files are hashed inside before they are used"
         yield _slow("sgx.trusted_files", meaning, "keep data out of it, and leave out what is not used")
