@@ -4,17 +4,15 @@ One parser and one serialiser, used by client, server and enclave. Must never ac
 contract: what was read is written again and compared.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sealroom.core.errors import MalformedError
+from sealroom.core.wire.argument_items import Items, item_bytes, read_items, write_items
 from sealroom.core.wire.byte_fields import (
     DIGEST_SIZE,
     KEY_SIZE,
-    MAX_NUMBER,
-    check_at_most,
     check_size,
     labelled_digest,
     parse_choice,
@@ -29,19 +27,15 @@ from sealroom.core.wire.terms import (
     LogRelease,
     Tee,
     Terms,
-    item_bytes,
     parse_computation,
 )
 
-INTERPRETER_ARGUMENTS = ("python3", "-I", "-S", "-B", "/sealroom/start.py")
 AGREEMENT_LABEL = "sealroom/v1/agreement"
 LAUNCH_SIZE = 16
 MAX_ARGUMENTS_BYTES = 256 * 1024
 
-_INTERPRETER_BYTES = item_bytes(INTERPRETER_ARGUMENTS)
 _FIXED_ITEMS = 14
 _MAX_ITEMS = _FIXED_ITEMS + 1 + 2 * MAX_PARTICIPANTS
-_NUMBER = re.compile(r"0|[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +78,7 @@ class Arguments:
 
     def to_bytes(self) -> bytes:
         """Return the whole measured file: the interpreter's arguments, then the items."""
-        return _INTERPRETER_BYTES + item_bytes(self.items())
+        return write_items(self.items())
 
     @property
     def agreement(self) -> bytes:
@@ -115,16 +109,7 @@ class Arguments:
 
 def parse_arguments(raw: bytes) -> Arguments:
     """Read a whole measured arguments file; raises `MalformedError` for anything but its one encoding."""
-    check_at_most(raw, field="arguments", max_bytes=MAX_ARGUMENTS_BYTES)
-    if not raw.startswith(_INTERPRETER_BYTES):
-        raise MalformedError(f"arguments: expected to begin with {' '.join(INTERPRETER_ARGUMENTS)}")
-    if not raw.endswith(b"\0"):
-        raise MalformedError("arguments: the last item is not ended by NUL")
-    try:
-        text = raw[len(_INTERPRETER_BYTES) : -1].decode("ascii")
-    except UnicodeDecodeError as exc:
-        raise MalformedError("arguments: expected ASCII alone") from exc
-    return arguments_from_items(text.split("\0"))
+    return arguments_from_items(read_items(raw, max_bytes=MAX_ARGUMENTS_BYTES))
 
 
 def arguments_from_items(items: Sequence[str]) -> Arguments:
@@ -132,15 +117,13 @@ def arguments_from_items(items: Sequence[str]) -> Arguments:
 
     Raises `MalformedError` for a missing, repeated, reordered, abbreviated or unknown item.
     """
-    if len(items) > _MAX_ITEMS:
-        raise MalformedError(f"arguments: got {len(items)} items, expected at most {_MAX_ITEMS}")
-    reader = _Items(items)
+    reader = Items(items, most=_MAX_ITEMS)
     reader.literal(FORMAT_ITEM)
     tee = parse_choice(Tee, reader.value("tee"), field="tee")
     delivery = parse_choice(DeliveryForm, reader.value("delivery"), field="delivery")
     computation = parse_computation(reader.value("computation"))
     owner = reader.value("owner")
-    people = tuple(person for role in Role for person in reader.people(role))
+    people = tuple(person for role in Role for person in _people(reader, role))
     terms = Terms(
         tee=tee,
         delivery=delivery,
@@ -160,41 +143,17 @@ def arguments_from_items(items: Sequence[str]) -> Arguments:
         packages_digest=parse_hex(reader.value("packages"), field="packages", size=DIGEST_SIZE),
         launch=parse_hex(reader.value("launch"), field="launch", size=LAUNCH_SIZE),
     )
-    # Items after the last end here, and any second spelling that a field's parser might ever let through.
-    if arguments.items() != tuple(items):
-        raise MalformedError("arguments: not in the one accepted encoding")
+    reader.compare(arguments.items())
     return arguments
 
 
-class _Items:
-    """A cursor over the items that refuses whatever is not next."""
-
-    def __init__(self, items: Sequence[str]) -> None:
-        self._items = items
-        self._next = 0
-
-    def literal(self, item: str) -> None:
-        if self._peek() != item:
-            raise MalformedError(f"arguments: item {self._next}: expected {item}")
-        self._next += 1
-
-    def value(self, name: str) -> str:
-        item = self._peek()
-        if item is None or not item.startswith(f"{name}="):
-            raise MalformedError(f"arguments: item {self._next}: expected {name}=")
-        self._next += 1
-        return item[len(name) + 1 :]
-
-    def people(self, role: Role) -> tuple[Participant, ...]:
-        found: list[Participant] = []
-        while (item := self._peek()) is not None and item.startswith(f"{role.value}="):
-            email, _, key = self.value(role.value).rpartition("=")
-            public_key = parse_hex(key, field=f"{role.value} key", size=KEY_SIZE)
-            found.append(Participant(role=role, index=len(found), email=email, public_key=public_key))
-        return tuple(found)
-
-    def _peek(self) -> str | None:
-        return self._items[self._next] if self._next < len(self._items) else None
+def _people(reader: Items, role: Role) -> tuple[Participant, ...]:
+    found: list[Participant] = []
+    for value in reader.values(role.value):
+        email, _, key = value.rpartition("=")
+        public_key = parse_hex(key, field=f"{role.value} key", size=KEY_SIZE)
+        found.append(Participant(role=role, index=len(found), email=email, public_key=public_key))
+    return tuple(found)
 
 
 def _only_code_provider(people: tuple[Participant, ...]) -> str:
@@ -208,19 +167,13 @@ def _emails(people: tuple[Participant, ...], role: Role) -> tuple[str, ...]:
     return tuple(person.email for person in people if person.role is role)
 
 
-def _read_limits(reader: _Items) -> Limits:
+def _read_limits(reader: Items) -> Limits:
     return Limits(
-        max_output_bytes=_parse_number(reader.value("max-output-bytes"), field="max-output-bytes"),
-        max_log_bytes=_parse_number(reader.value("max-log-bytes"), field="max-log-bytes"),
-        max_seconds=_parse_number(reader.value("max-seconds"), field="max-seconds"),
-        max_memory=_parse_number(reader.value("max-memory"), field="max-memory"),
+        max_output_bytes=reader.number("max-output-bytes"),
+        max_log_bytes=reader.number("max-log-bytes"),
+        max_seconds=reader.number("max-seconds"),
+        max_memory=reader.number("max-memory"),
     )
-
-
-def _parse_number(digits: str, *, field: str) -> int:
-    if len(digits) > len(str(MAX_NUMBER)) or _NUMBER.fullmatch(digits) is None:
-        raise MalformedError(f"{field}: expected a decimal number without leading zero")
-    return int(digits)
 
 
 def _check_keys(participants: tuple[Participant, ...]) -> None:

@@ -4,12 +4,12 @@ The digest is what an invitation carries (docs/spec/arguments.md). Must never de
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
 from sealroom.core.errors import MalformedError
+from sealroom.core.wire.argument_items import item_bytes
 from sealroom.core.wire.byte_fields import check_number, labelled_digest
 from sealroom.core.wire.participants import MAX_PARTICIPANTS, Role, check_email
 
@@ -123,11 +123,6 @@ class Terms:
     def digest(self) -> bytes:
         """The 32 bytes of which an invitation carries the first half."""
         return labelled_digest(TERMS_LABEL, item_bytes(self.items()))
-
-
-def item_bytes(items: Sequence[str]) -> bytes:
-    """Return `items` as they stand in the measured file, each ended by one NUL."""
-    return b"".join(item.encode("ascii") + b"\0" for item in items)
 
 
 def check_computation(computation: UUID) -> None:

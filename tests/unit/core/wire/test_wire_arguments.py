@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from sealroom.core.errors import MalformedError
-from sealroom.core.wire import arguments as arguments_module
-from sealroom.core.wire.arguments import INTERPRETER_ARGUMENTS, arguments_from_items, parse_arguments
+from sealroom.core.wire import argument_items
+from sealroom.core.wire.argument_items import INTERPRETER_ARGUMENTS
+from sealroom.core.wire.arguments import arguments_from_items, parse_arguments
 from sealroom.core.wire.participants import Participant, Role, check_email
 from sealroom.core.wire.signatures import check_public_key
 from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee
@@ -317,7 +318,7 @@ def test_arguments_find_a_slot_by_role_and_key():
 
 
 def test_the_comparison_catches_what_a_lenient_field_parser_would_let_through(monkeypatch):
-    monkeypatch.setattr(arguments_module, "_NUMBER", re.compile("[0-9]+"))
+    monkeypatch.setattr(argument_items, "_NUMBER", re.compile("[0-9]+"))
     with pytest.raises(MalformedError, match="one accepted encoding"):
         arguments_from_items(with_item("max-seconds", "0600"))
 
