@@ -5,6 +5,7 @@ Must never list a path that two file systems could read differently.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 from uuid import UUID
 
 from sealroom.core.errors import MalformedError
@@ -25,8 +26,10 @@ from sealroom.core.wire.strict_json import JsonValue
 from sealroom.core.wire.terms import ENTRY
 
 CODE_LABEL = "sealroom/v1/code"
+SERVICE_CODE_LABEL = "sealroom/v1/service-code"
 CODE_SIGNATURE_LABEL = "sealroom/v1/code-signature"
 REQUIREMENTS = "requirements.txt"
+SERVICE_FOLDER = "src/"
 # These travel in the clear, so that every participant can read them; every other file is a container.
 CLEAR_PATHS = (ENTRY, REQUIREMENTS)
 MAX_CODE_FILES = 4096
@@ -48,8 +51,8 @@ class CodeFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodeList:
-    """All files of the program, sorted by the bytes of their paths; `run.py` is always among them."""
+class FileList:
+    """Files of an archive, sorted by the bytes of their paths, none of which is a folder of another."""
 
     files: tuple[CodeFile, ...]
 
@@ -60,22 +63,19 @@ class CodeList:
         if any(first >= second for first, second in pairwise(paths)):
             raise MalformedError("code list: paths are not sorted by their bytes, each once")
         _check_no_file_is_a_folder(tuple(file.path for file in self.files))
-        if self.find(ENTRY) is None:
-            raise MalformedError(f"code list: {ENTRY} is missing")
 
     @classmethod
-    def from_files(cls, files: tuple[CodeFile, ...]) -> "CodeList":
+    def from_files(cls, files: tuple[CodeFile, ...]) -> Self:
         """Make a list of `files` in any order."""
         return cls(files=tuple(sorted(files, key=lambda file: file.path.encode("utf-8"))))
 
-    @property
-    def digest(self) -> bytes:
-        """The 32 bytes that the arguments carry as `code` and the Code Provider signs."""
+    def labelled(self, label: str) -> bytes:
+        """Return the digest of the list under `label`."""
         parts = [u32(len(self.files))]
         for file in self.files:
             path = file.path.encode("utf-8")
             parts.append(u16(len(path)) + path + u64(file.size) + file.sha256)
-        return labelled_digest(CODE_LABEL, *parts)
+        return labelled_digest(label, *parts)
 
     def find(self, path: str) -> CodeFile | None:
         """Return the file at `path`, or `None`."""
@@ -89,7 +89,7 @@ class CodeList:
         return {"files": [[file.path, file.size, file.sha256.hex()] for file in self.files]}
 
     @classmethod
-    def from_value(cls, value: JsonValue) -> "CodeList":
+    def from_value(cls, value: JsonValue) -> Self:
         """Read the list from a JSON value whose encoding the caller compares."""
         (files,) = strict_json.members(value, ("files",), field="code list")
         items = strict_json.array(files, field="code list", max_items=MAX_CODE_FILES)
@@ -100,12 +100,45 @@ class CodeList:
         return strict_json.encode_json(self.to_value())
 
     @classmethod
-    def from_json(cls, raw: bytes) -> "CodeList":
+    def from_json(cls, raw: bytes) -> Self:
         """Read a list; raises `MalformedError` for anything but its one encoding."""
         value = strict_json.decode_json(raw, field="code list", max_bytes=MAX_CODE_LIST_BYTES)
         parsed = cls.from_value(value)
         strict_json.check_canonical(raw, parsed.to_json(), field="code list")
         return parsed
+
+
+class CodeList(FileList):
+    """All files of a computation's program; `run.py` is always among them."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        FileList.__post_init__(self)
+        if self.find(ENTRY) is None:
+            raise MalformedError(f"code list: {ENTRY} is missing")
+
+    @property
+    def digest(self) -> bytes:
+        """The 32 bytes that the arguments carry as `code` and the Code Provider signs."""
+        return self.labelled(CODE_LABEL)
+
+
+class ServiceCode(FileList):
+    """The measured files of a service: its application under `src/`, and its requirements."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        FileList.__post_init__(self)
+        outside = [file.path for file in self.files if not file.path.startswith(SERVICE_FOLDER)]
+        if outside not in ([], [REQUIREMENTS]) or len(outside) == len(self.files):
+            raise MalformedError(f"service code: expected files under {SERVICE_FOLDER} and {REQUIREMENTS}")
+
+    @property
+    def digest(self) -> bytes:
+        """The 32 bytes that the arguments of a service carry as `code`."""
+        return self.labelled(SERVICE_CODE_LABEL)
 
 
 def code_signature_message(computation: UUID, digest: bytes) -> bytes:

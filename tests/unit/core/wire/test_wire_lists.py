@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.wire.code_list import CodeFile, CodeList, code_signature_message, verify_code_signature
+from sealroom.core.wire.code_list import (
+    CodeFile,
+    CodeList,
+    ServiceCode,
+    code_signature_message,
+    verify_code_signature,
+)
 from sealroom.core.wire.input_list import MAX_INPUT_FILES, InputFile, InputList
 from sealroom.core.wire.names import check_file_name, check_path
 
@@ -268,3 +274,20 @@ class TestCodeSignature:
     def test_of_anything_else_is_refused(self, change):
         with pytest.raises(VerificationError):
             self.verify(**change)
+
+
+def service_file(path: str) -> CodeFile:
+    return CodeFile(path=path, size=1, sha256=bytes(32))
+
+
+@pytest.mark.parametrize("paths", [(), ("requirements.txt",), ("run.py", "src/a.py"), ("src.py",)])
+def test_the_code_of_a_service_is_under_src_with_its_requirements(paths):
+    with pytest.raises(MalformedError, match="service code: expected files under src/"):
+        ServiceCode.from_files(tuple(service_file(path) for path in paths))
+
+
+def test_one_list_has_another_digest_as_a_services_code():
+    files = (service_file("src/run.py"), service_file("requirements.txt"))
+    service = ServiceCode.from_files(files)
+    assert ServiceCode.from_json(service.to_json()) == service
+    assert service.digest != service.labelled("sealroom/v1/code")
