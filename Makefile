@@ -38,6 +38,7 @@ lock:
 docs: .venv/ready
 	$(BIN)/python tools/draw_states.py
 	$(BIN)/python tools/write_cli_reference.py
+	$(BIN)/python tools/count_measured.py
 
 clean:
 	rm -rf .venv demo-run

@@ -9,15 +9,12 @@ from importlib import resources
 from pathlib import Path
 
 import sealroom
+from sealroom.adapters.first_party import measured_modules
 from sealroom.adapters.hashing import hash_files
 from sealroom.core.measurement.known_pals import parse_known_pals
 from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.template import LIBRARY_FOLDER, START_PATH, MeasuredFile
 
-# What runs inside: the enclave zone and the part of the core that it may import.
-_MEASURED_FILES = ("__init__.py", "core/__init__.py", "core/errors.py")
-_MEASURED_FOLDERS = ("core/compat", "core/sealing", "core/wire", "enclave")
-_MEASURED_SUFFIXES = {".py", ".txt"}
 _START_SOURCE = "enclave/start.py"
 
 
@@ -40,13 +37,6 @@ def load_release() -> Release:
 def first_party_sources() -> dict[str, Path]:
     """Return each measured first-party file: its path in the launch folder, and where it is installed."""
     package = Path(sealroom.__file__).resolve().parent
-    names = set(_MEASURED_FILES)
-    for folder in _MEASURED_FOLDERS:
-        names |= {
-            path.relative_to(package).as_posix()
-            for path in (package / folder).rglob("*")
-            if path.is_file() and path.suffix in _MEASURED_SUFFIXES
-        }
-    names.discard(_START_SOURCE)
-    sources = {f"{LIBRARY_FOLDER}/sealroom/{name}": package / name for name in sorted(names)}
+    names = [name for name in measured_modules(package) if name != _START_SOURCE]
+    sources = {f"{LIBRARY_FOLDER}/sealroom/{name}": package / name for name in names}
     return {START_PATH: package / _START_SOURCE, **sources}

@@ -12,10 +12,10 @@ from sealroom.core.wire import strict_json
 from sealroom.core.wire.arguments import MAX_ARGUMENTS_BYTES
 from sealroom.core.wire.byte_fields import KEY_SIZE, SIGNATURE_SIZE, check_at_most, check_size, sha256
 from sealroom.core.wire.code_list import CodeList
+from sealroom.core.wire.report_data import MAX_QUOTE_BYTES
 from sealroom.core.wire.strict_json import JsonValue
 
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
-MAX_QUOTE_BYTES = 64 * 1024
 MAX_COLLATERAL_CHARS = 256 * 1024
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 MAX_SOURCE_BYTES = 1024 * 1024

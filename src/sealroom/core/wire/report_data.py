@@ -9,6 +9,8 @@ from sealroom.core.errors import VerificationError
 from sealroom.core.wire.byte_fields import KEY_SIZE, check_size, sha256
 
 REPORT_DATA_SIZE = 64
+# Of the quote that carries them.
+MAX_QUOTE_BYTES = 64 * 1024
 
 
 def report_data(*, identity_pk: bytes, box_pk: bytes) -> bytes:

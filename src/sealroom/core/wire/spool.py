@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire import strict_json
-from sealroom.core.wire.bundle import MAX_QUOTE_BYTES
 from sealroom.core.wire.byte_fields import KEY_SIZE, SIGNATURE_SIZE, check_size, parse_choice
 from sealroom.core.wire.code_list import MAX_CODE_LIST_BYTES
 from sealroom.core.wire.delivery import DELIVERY_SIZE, DeliveryRefusal
 from sealroom.core.wire.dsse import MAX_ENVELOPE_BYTES
 from sealroom.core.wire.input_list import MAX_INPUT_FILES, MAX_INPUT_LIST_BYTES
 from sealroom.core.wire.participants import MAX_PARTICIPANTS
+from sealroom.core.wire.report_data import MAX_QUOTE_BYTES
 
 # Appended while a file is written; a reader sees the final name only when the file is whole.
 TEMPORARY_SUFFIX = ".tmp"

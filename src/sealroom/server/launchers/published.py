@@ -15,12 +15,11 @@ from sealroom.core.wire.bundle import (
     MAX_COLLATERAL_BYTES,
     MAX_MANIFEST_BYTES,
     MAX_PAL_BYTES,
-    MAX_QUOTE_BYTES,
     EvidenceBundle,
     RawCollateral,
 )
 from sealroom.core.wire.code_list import CodeList
-from sealroom.core.wire.report_data import check_report_data
+from sealroom.core.wire.report_data import MAX_QUOTE_BYTES, check_report_data
 from sealroom.core.wire.spool import PUBLIC, PUBLIC_BYTES, QUOTE, PublicKeys
 from sealroom.server.launchers.spool_files import Spool
 

@@ -1,0 +1,76 @@
+"""Which of sealroom's own files an enclave of a computation runs: its entry point and what that imports.
+
+What for: whoever audits an enclave reads these files and no others, and every one is hashed at its start.
+The list is made from the installed sources, so server and client come to the same one where they have the
+same release, and a file that nothing inside imports cannot be measured by mistake.
+
+Must never: import what it reads. Spec page: docs/spec/manifest.md, "First-party files".
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_TOP = "sealroom"
+_HOLD_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
+_TYPES_ONLY = "TYPE_CHECKING"
+_ROOTS = ("sealroom.enclave.start", "sealroom.enclave")
+
+
+@cache
+def measured_modules(package: Path) -> tuple[str, ...]:
+    """Return the paths below `package`, sorted, of the modules that run inside.
+
+    They are the entry point, what programs import (`sealroom.enclave`), and all of sealroom that these
+    import, at the top or when a function is called, with the packages they lie in. What is imported for type
+    checkers alone is not among them. Raises `RuntimeError` for an import of a module that is not installed.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(_ROOTS)
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        source = _source(package, module)
+        if source is None:
+            raise RuntimeError(f"sealroom is not wholly installed: the module {module} is missing")
+        found[module] = source
+        if module != _TOP:
+            waiting.append(module.rpartition(".")[0])
+        for name, is_module in _imports(ast.parse(source.read_bytes(), str(source))):
+            if is_module or _source(package, name) is not None:
+                waiting.append(name)
+    return tuple(sorted(source.relative_to(package).as_posix() for source in found.values()))
+
+
+def _source(package: Path, module: str) -> Path | None:
+    place = package.joinpath(*module.split(".")[1:])
+    for source in (place / "__init__.py", place.with_suffix(".py")):
+        if source.is_file():
+            return source
+    return None
+
+
+def _imports(node: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Yield what of sealroom is imported below a node, and whether the name must be a module's."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == _TYPES_ONLY:
+        for statement in node.orelse:
+            yield from _imports(statement)
+        return
+    if isinstance(node, ast.Import):
+        yield from ((alias.name, True) for alias in node.names if _is_own(alias.name))
+    elif isinstance(node, ast.ImportFrom):
+        if node.level:
+            raise RuntimeError(f"line {node.lineno}: measured modules name what they import in full")
+        if node.module is not None and _is_own(node.module):
+            yield node.module, True
+            # Each may be a module of that package, or something that it defines.
+            yield from ((f"{node.module}.{alias.name}", False) for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _HOLD_STATEMENTS):
+            yield from _imports(child)
+
+
+def _is_own(module: str) -> bool:
+    return module.partition(".")[0] == _TOP
