@@ -13,9 +13,14 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 LIMITS = Limits(max_output_bytes=1 << 20, max_log_bytes=1 << 16, max_seconds=120, max_memory=3 << 30)
 
 
-def play(world: World, name: str, inputs: Sequence[dict[str, bytes]]) -> dict[str, bytes]:
-    """Let each Data Provider send its files and everybody deliver; return the results by their names."""
-    program = ready(EXAMPLES / name / "code", world.root / f"{name}-program")
+def play(
+    world: World, name: str, inputs: Sequence[dict[str, bytes]], *, code: Path | None = None
+) -> dict[str, bytes]:
+    """Let each Data Provider send its files and everybody deliver; return the results by their names.
+
+    With `code`, another program in the place of the example's own.
+    """
+    program = ready(code or EXAMPLES / name / "code", world.root / f"{name}-program")
     scene = world.scene(data_providers=len(inputs), limits=LIMITS)
     scene.register()
     for number, files in enumerate(inputs):

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from example_runner import play
+from example_runner import EXAMPLES, play
 from platform_world import World
 
 pytestmark = pytest.mark.e2e
@@ -36,6 +36,36 @@ def test_two_parquet_files_are_joined_with_duckdb(world: World, tmp_path: Path) 
     ]
     joined = play(world, "join", inputs)["by-region.csv"].decode()
     assert joined.splitlines() == ["region,people,mean", "0,7,13.50", "1,7,15.00", "2,6,14.25"]
+
+
+COPIES_OUT = """
+import duckdb
+from sealroom.enclave import Enclave
+
+FOLDERS = ["/sealroom/code", "/sealroom/lib", "/runtime", "/sealroom/spool/inbox", "/"]
+with Enclave() as enclave, duckdb.connect() as database:
+    said = []
+    for folder in FOLDERS:
+        place = f"{folder}/out.csv"
+        try:
+            database.execute(f"copy (select 'canary') to '{place}'")
+            said.append(f"{place}: written")
+        except duckdb.Error as error:
+            said.append(f"{place}: {type(error).__name__}")
+    enclave.write("\\n".join(said).encode(), name="said")
+"""
+
+
+@pytest.mark.slow
+def test_duckdb_copies_nothing_to_the_host_beside_the_spool(world: World, tmp_path: Path) -> None:
+    code = tmp_path / "copying"
+    code.mkdir()
+    (code / "run.py").write_text(COPIES_OUT)
+    for name in ("requirements.in", "requirements.txt"):
+        (code / name).write_text((EXAMPLES / "join" / "code" / name).read_text())
+    said = play(world, "copying", [{"x.csv": b"1"}], code=code)["said"].decode().splitlines()
+    assert len(said) == 5
+    assert [line for line in said if line.endswith(": written")] == []
 
 
 @pytest.mark.slow

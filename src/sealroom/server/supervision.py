@@ -9,6 +9,7 @@
 | asked to end, and no opening within the grace period     | kill                                       |
 | cancelled while it runs                                  | kill after the grace period                |
 | an opening older than max-seconds and the grace period   | kill                                       |
+| more in the spool than the budgets can account for       | kill                                       |
 
 An enclave that began to run before it read `expired` goes on: it signs an opening or a refusal, never both.
 
@@ -31,17 +32,21 @@ class Asked(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds on the supervisor's clock, on which it started at 0."""
+    """Seconds on the supervisor's clock, on which it started at 0, and bytes."""
 
     deadline: float
     max_seconds: float
     grace_seconds: float
     start_seconds: float
+    max_spool_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a supervisor sees in one look. Times are when it first saw the thing, on its own clock."""
+    """What a supervisor sees in one look. Times are when it first saw the thing, on its own clock.
+
+    `spool_bytes` is what the enclave wrote; `None` where it is more than can be counted.
+    """
 
     now: float
     spool_present: bool
@@ -50,6 +55,7 @@ class Seen:
     opening_since: float | None
     asked: Asked | None
     asked_since: float | None
+    spool_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,8 @@ def decide(seen: Seen, limits: Limits) -> Wait | Ask | Kill:
     """Return what is due, by the table above."""
     if not seen.spool_present:
         return Kill(reason=EndReason.SPOOL_GONE)
+    if seen.spool_bytes is None or seen.spool_bytes > limits.max_spool_bytes:
+        return Kill(reason=EndReason.SPOOL_FULL)
     if seen.superseded and seen.asked is None:
         return Ask(end=Asked.CANCELLED)
     grace_over = seen.asked_since is not None and seen.now - seen.asked_since > limits.grace_seconds

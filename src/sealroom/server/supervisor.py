@@ -47,6 +47,7 @@ from sealroom.server.supervision import Ask, Asked, Kill, Limits, Seen, decide
 
 _TEE_MODULES = {"simulated": "sealroom.insecure.tee", "gramine-direct": "sealroom.insecure.direct"}
 _LOOK_SECONDS = 0.25
+_COUNT_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 _READY = b"ready"
 
@@ -67,10 +68,13 @@ class Supervisor:
             max_seconds=order.max_seconds,
             grace_seconds=order.grace_seconds,
             start_seconds=order.start_seconds,
+            max_spool_bytes=order.max_spool_bytes,
         )
         self._opening_since: float | None = None
         self._asked_since: float | None = None
         self._told_to_stop = False
+        self._counted_at = -_COUNT_SECONDS
+        self._spool_bytes: int | None = 0
 
     def run(self) -> ExitRecord:
         """Start the enclave, watch it to its end, and write down how it ended."""
@@ -122,6 +126,8 @@ class Supervisor:
         try:
             asked = self._read_asked() if present else None
             opening, quote = present and self._spool.has(OPENING), present and self._spool.has(QUOTE)
+            if present and now - self._counted_at >= _COUNT_SECONDS:
+                self._counted_at, self._spool_bytes = now, self._spool.written_bytes()
         except FileNotFoundError:
             # Removed between two looks.
             present, asked, opening, quote = False, None, False, False
@@ -140,6 +146,7 @@ class Supervisor:
             opening_since=self._opening_since,
             asked=asked,
             asked_since=self._asked_since,
+            spool_bytes=self._spool_bytes,
         )
 
     def _read_asked(self) -> Asked | None:

@@ -27,6 +27,14 @@ while not (spool / "end").exists():
 publish("refusal", (spool / "end").read_bytes())
 sys.exit(1)
 """
+# The size of a file is bounded, too; many small ones are not.
+FILLS_ITS_SPOOL = """
+attest()
+for number in range(100):
+    (spool / f"{number}").write_bytes(bytes(1 << 16))
+while True:
+    time.sleep(60)
+"""
 RUNS_FOR_EVER = "attest()\npublish('opening', b'{}')\nwhile True: time.sleep(60)\n"
 
 
@@ -184,6 +192,14 @@ def test_an_enclave_without_a_quote_is_killed(make_launch: Callable) -> None:
     launch = make_launch("time.sleep(60)\n", start_seconds=2)
     launch.start()
     assert launch.wait_until_ended().exit.reason is EndReason.NOT_ATTESTED
+    _nothing_is_left(launch)
+
+
+@pytest.mark.slow
+def test_an_enclave_that_fills_its_spool_is_killed(make_launch: Callable) -> None:
+    launch = make_launch(FILLS_ITS_SPOOL)
+    launch.start()
+    assert launch.wait_until_ended().exit.reason is EndReason.SPOOL_FULL
     _nothing_is_left(launch)
 
 

@@ -32,6 +32,7 @@ ORDER = LaunchOrder(
     max_seconds=60,
     grace_seconds=10,
     start_seconds=20,
+    max_spool_bytes=1000,
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire.spool import ANSWERS, END, INBOX, INPUTS, RESULTS
+from sealroom.server.launchers import spool_files
 from sealroom.server.launchers.spool_files import Spool
 
 
@@ -120,3 +121,45 @@ def test_a_large_file_is_written_and_read_as_a_stream(spool: Spool) -> None:
     assert source is not None
     with source:
         assert len(source.read()) == 3 << 20
+
+
+def test_what_the_enclave_wrote_is_counted_and_what_the_host_wrote_is_not(spool: Spool, folder: Path) -> None:
+    assert spool.written_bytes() == 0
+    spool.write("inbox/0", b"delivery")
+    (folder / "inputs" / "0" / "0").write_bytes(bytes(1000))
+    assert spool.written_bytes() == 0
+    (folder / "opening").write_bytes(bytes(10))
+    (folder / "results" / "0" / "0").write_bytes(bytes(200))
+    (folder / "results" / "0" / "unasked").write_bytes(bytes(3000))
+    assert spool.written_bytes() == 3210
+
+
+def test_a_sparse_file_counts_in_full_and_a_link_for_itself(spool: Spool, folder: Path) -> None:
+    with (folder / "sparse").open("wb") as file:
+        file.truncate(1 << 30)
+    assert spool.written_bytes() == 1 << 30
+    (folder / "sparse").unlink()
+    (folder / "link").symlink_to("/etc/passwd")
+    assert spool.written_bytes() == len("/etc/passwd")
+
+
+def test_folders_nested_deeper_than_a_spools_are_too_much(spool: Spool, folder: Path) -> None:
+    (folder / "a" / "b" / "c" / "d").mkdir(parents=True)
+    assert spool.written_bytes() == 0
+    (folder / "a" / "b" / "c" / "d" / "e").mkdir()
+    assert spool.written_bytes() is None
+
+
+def test_more_names_than_a_spool_has_are_too_much(
+    spool: Spool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_files, "_MAX_NAMES", 20)
+    for number in range(30):
+        (folder / f"{number}").touch()
+    assert spool.written_bytes() is None
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is unreadable to root")
+def test_a_folder_that_is_closed_is_too_much(spool: Spool, folder: Path) -> None:
+    (folder / "closed").mkdir(mode=0)
+    assert spool.written_bytes() is None

@@ -7,7 +7,7 @@ import pytest
 from sealroom.server.launchers.host_files import EndReason
 from sealroom.server.supervision import Ask, Asked, Kill, Limits, Seen, Wait, decide
 
-LIMITS = Limits(deadline=100, max_seconds=50, grace_seconds=10, start_seconds=20)
+LIMITS = Limits(deadline=100, max_seconds=50, grace_seconds=10, start_seconds=20, max_spool_bytes=1000)
 WAITING = Seen(
     now=30,
     spool_present=True,
@@ -16,6 +16,7 @@ WAITING = Seen(
     opening_since=None,
     asked=None,
     asked_since=None,
+    spool_bytes=1000,
 )
 RUNNING = replace(WAITING, opening_since=25)
 
@@ -32,6 +33,12 @@ def test_nothing_is_due(seen: Seen) -> None:
 @pytest.mark.parametrize("seen", [WAITING, RUNNING, asked(WAITING, Asked.CANCELLED, seconds_ago=1)])
 def test_without_its_spool_an_enclave_is_killed_at_once(seen: Seen) -> None:
     assert decide(replace(seen, spool_present=False), LIMITS) == Kill(reason=EndReason.SPOOL_GONE)
+
+
+@pytest.mark.parametrize("seen", [WAITING, RUNNING])
+@pytest.mark.parametrize("spool_bytes", [1001, None])
+def test_an_enclave_that_writes_more_than_its_budgets_is_killed(seen: Seen, spool_bytes: int | None) -> None:
+    assert decide(replace(seen, spool_bytes=spool_bytes), LIMITS) == Kill(reason=EndReason.SPOOL_FULL)
 
 
 @pytest.mark.parametrize("seen", [WAITING, RUNNING])

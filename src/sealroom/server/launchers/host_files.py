@@ -41,6 +41,7 @@ class EndReason(Enum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     SPOOL_GONE = "spool-gone"
+    SPOOL_FULL = "spool-full"
     TIME_LIMIT = "time-limit"
     NOT_ATTESTED = "not-attested"
 
@@ -51,7 +52,8 @@ class LaunchOrder:
 
     `launcher` is the kind of TEE, `state` a folder that this kind keeps for all launches. `deadline` ends the
     waiting for keys, `max_seconds` counts from the opening, `start_seconds` until there is a quote;
-    `grace_seconds` pass between asking an enclave to end and killing it.
+    `grace_seconds` pass between asking an enclave to end and killing it. An enclave that writes more than
+    `max_spool_bytes` into the spool is killed.
     """
 
     launcher: str
@@ -61,6 +63,7 @@ class LaunchOrder:
     max_seconds: int
     grace_seconds: int
     start_seconds: int
+    max_spool_bytes: int
 
     def to_json(self) -> bytes:
         """Return the file's bytes."""
@@ -73,6 +76,7 @@ class LaunchOrder:
                 "max_seconds": self.max_seconds,
                 "grace_seconds": self.grace_seconds,
                 "start_seconds": self.start_seconds,
+                "max_spool_bytes": self.max_spool_bytes,
             }
         )
 
@@ -94,6 +98,7 @@ class LaunchOrder:
             max_seconds=_number(row, "max_seconds", ORDER),
             grace_seconds=_number(row, "grace_seconds", ORDER),
             start_seconds=_number(row, "start_seconds", ORDER),
+            max_spool_bytes=_number(row, "max_spool_bytes", ORDER),
         )
 
 

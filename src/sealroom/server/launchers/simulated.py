@@ -66,6 +66,8 @@ PAL_PATH = "pal"
 RUNTIME_PATH = "runtime.json"
 GRACE_SECONDS = 10
 START_SECONDS = 120
+# Quote, answers, opening, closing and names, beside what the budgets allow.
+SPOOL_ALLOWANCE = 64 << 20
 
 _SUPERVISOR_MODULE = "sealroom.server.supervisor"
 _COMMAND_SECONDS = 300
@@ -187,6 +189,8 @@ class SimulatedLauncher:
             max_seconds=limits.max_seconds,
             grace_seconds=self._grace_seconds,
             start_seconds=START_SECONDS,
+            # Containers and padded logs are larger than what they hold.
+            max_spool_bytes=2 * (limits.max_output_bytes + limits.max_log_bytes) + SPOOL_ALLOWANCE,
         )
         write_whole(folder / HOST_FOLDER / ORDER, order.to_json())
 

@@ -25,6 +25,10 @@ _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AS_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# More than the results and answers of any computation have.
+_MAX_NAMES = 65_536
+_MAX_DEPTH = 4
+_WRITTEN_BY_HOST = (INBOX, INPUTS)
 _AS_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -106,6 +110,19 @@ class Spool:
         if not self.has(END):
             self.write(END, content)
 
+    def written_bytes(self) -> int | None:
+        """Count what the enclave wrote, sparse files in full; `None` for more names or folders than it has.
+
+        Raises `FileNotFoundError` where the spool is gone.
+        """
+        folder = os.open(self._folder, _AS_FOLDER)
+        try:
+            return _count(folder, depth=0, left=[_MAX_NAMES])
+        except _TooMuchError:
+            return None
+        finally:
+            os.close(folder)
+
     @contextmanager
     def _parent(self, name: str) -> Iterator[tuple[int, str]]:
         """Open the folder of `name`, part by part; refuses a part that is a link or a file."""
@@ -127,3 +144,41 @@ class Spool:
             raise
         except OSError as exc:
             raise MalformedError(f"spool: {name}: {part} is not a folder") from exc
+
+
+class _TooMuchError(Exception):
+    """There is more in a spool than is worth counting."""
+
+
+def _count(folder: int, *, depth: int, left: list[int]) -> int:
+    """Count the bytes below an open folder, following no link; `left` is how many names may still come."""
+    if depth > _MAX_DEPTH:
+        raise _TooMuchError
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            left[0] -= 1
+            if left[0] < 0:
+                raise _TooMuchError
+            if depth == 0 and entry.name in _WRITTEN_BY_HOST:
+                continue
+            total += _size_of(folder, entry, depth=depth, left=left)
+    return total
+
+
+def _size_of(folder: int, entry: os.DirEntry[str], *, depth: int, left: list[int]) -> int:
+    try:
+        found = entry.stat(follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode):
+            return found.st_size
+        inner = os.open(entry.name, _AS_FOLDER, dir_fd=folder)
+    except PermissionError as exc:
+        # A folder that the program closed could hold anything.
+        raise _TooMuchError from exc
+    except OSError:
+        # Renamed, removed or replaced between two looks: the next one counts.
+        return 0
+    try:
+        return _count(inner, depth=depth + 1, left=left)
+    finally:
+        os.close(inner)
