@@ -13,6 +13,7 @@ from sealroom.adapters.first_party import measured_modules
 from sealroom.adapters.hashing import hash_files
 from sealroom.core.measurement.known_pals import parse_known_pals
 from sealroom.core.measurement.release import Release
+from sealroom.core.measurement.runtime_bill import parse_runtime_bill
 from sealroom.core.measurement.template import LIBRARY_FOLDER, START_PATH, MeasuredFile
 
 _START_SOURCE = "enclave/start.py"
@@ -25,12 +26,12 @@ def load_release() -> Release:
     files = tuple(
         MeasuredFile(path=path, sha256=digest) for path, digest in zip(sources, digests, strict=True)
     )
-    known_pals = resources.files("sealroom.core.measurement") / "known_pals.toml"
+    folder = resources.files("sealroom.core.measurement")
     return Release(
         version=sealroom.__version__,
         first_party=files,
-        pals=parse_known_pals(known_pals.read_bytes()),
-        sgx_runtime=None,
+        pals=parse_known_pals((folder / "known_pals.toml").read_bytes()),
+        sgx_runtime=parse_runtime_bill((folder / "sgx_runtime.bill").read_bytes()),
     )
 
 

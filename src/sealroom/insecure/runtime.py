@@ -18,21 +18,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sealroom.insecure.standard_library import is_useful
+from sealroom.insecure.standard_library import is_measured_file, is_skipped_folder, is_useful
 
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
-# Not needed inside: tests, other people's packages, installers, and what draws windows.
-_SKIPPED_FOLDERS = frozenset(
-    {
-        "__pycache__", "test", "tests", "site-packages", "dist-packages", "ensurepip", "idlelib", "lib2to3",
-        "tkinter", "turtledemo", "distutils", "pydoc_data", "venv", "curses",
-    }
-)  # fmt: skip
-_SKIPPED_EXTENSIONS = (
-    "_tkinter.", "_curses", "readline.", "nis.", "_dbm.", "_gdbm.", "_test", "_xxtestfuzz.", "xxlimited",
-    "_ctypes_test.",
-)  # fmt: skip
 _PACKAGES = ("nacl",)
 # What wheels for manylinux may expect of the system (PEP 600), without what draws. What is not here is left
 # out: a package that needs it says so when it is imported.
@@ -42,7 +31,6 @@ _EXPECTED_BY_WHEELS = (
 )  # fmt: skip
 _LIBRARY_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _NATIVE_MODULE = "_cffi_backend"
-_SUFFIXES = (".py", ".so")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,17 +124,12 @@ def _installed(name: str) -> Path | None:
 
 def _tree(folder: Path, target: PurePosixPath) -> Iterator[tuple[str, Path]]:
     for current, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if not _skipped_folder(name))
+        names[:] = sorted(name for name in names if not is_skipped_folder(name))
         below = PurePosixPath(Path(current).relative_to(folder).as_posix())
         for name in sorted(files):
-            wanted = name.endswith(_SUFFIXES) or ".so." in name
             source = (Path(current) / name).resolve()
-            if wanted and not name.startswith(_SKIPPED_EXTENSIONS) and source.is_file():
+            if is_measured_file(PurePosixPath(name)) and source.is_file():
                 yield str(target / below / name), source
-
-
-def _skipped_folder(name: str) -> bool:
-    return name in _SKIPPED_FOLDERS or name.startswith("config-")
 
 
 def _shared_libraries(binaries: set[Path]) -> set[Path]:

@@ -11,6 +11,19 @@ Spec page: docs/spec/launch-folder.md, "The runtime".
 
 from pathlib import PurePosixPath
 
+# Not needed inside: tests, other people's packages, installers, and what draws windows.
+_SKIPPED_FOLDERS = frozenset(
+    {
+        "__pycache__", "test", "tests", "site-packages", "dist-packages", "ensurepip", "idlelib", "lib2to3",
+        "tkinter", "turtledemo", "distutils", "pydoc_data", "venv", "curses",
+    }
+)  # fmt: skip
+_SKIPPED_EXTENSIONS = (
+    "_tkinter.", "_curses", "readline.", "nis.", "_dbm.", "_gdbm.", "_test", "_xxtestfuzz.", "xxlimited",
+    "_ctypes_test.",
+)  # fmt: skip
+_SUFFIXES = (".py", ".so")
+
 # Nothing of these folders works inside, or is imported by anything that does.
 _FOLDERS = frozenset(
     {
@@ -60,3 +73,16 @@ def is_useful(path: PurePosixPath) -> bool:
     return name not in _MODULES and not any(
         folder in _FOLDERS or folder.rpartition("/")[2] in _FOLDERS for folder in folders
     )
+
+
+def is_measured_file(path: PurePosixPath) -> bool:
+    """Say whether a file, by its path below a library or package, is of a kind that an enclave can use."""
+    if any(is_skipped_folder(part) for part in path.parts[:-1]):
+        return False
+    wanted = path.name.endswith(_SUFFIXES) or ".so." in path.name
+    return wanted and not path.name.startswith(_SKIPPED_EXTENSIONS)
+
+
+def is_skipped_folder(name: str) -> bool:
+    """Say whether nothing below a folder of that name belongs into an enclave."""
+    return name in _SKIPPED_FOLDERS or name.startswith("config-")

@@ -8,6 +8,7 @@
     sigstruct.py   the signature that the processor wants, field by field
     signing.py     making and verifying it, by whatever holds the key
     signing_key.py the key in a file
+    runtime_bill.py  every file of the runtime inside SGX, and the package it is from
     template.py    the manifest of a computation, as a pure function of what everybody agreed to
 
 Spec: docs/spec/manifest.md, docs/spec/sigstruct.md.

@@ -7,6 +7,7 @@ its own release is never used.
 from dataclasses import dataclass
 
 from sealroom.core.measurement.known_pals import KnownPal
+from sealroom.core.measurement.runtime_bill import RuntimeBill
 from sealroom.core.measurement.template import MeasuredFile
 from sealroom.core.wire.terms import Tee
 
@@ -16,14 +17,14 @@ class Release:
     """`first_party` are sealroom's own measured files, `pals` the PALs it may run on.
 
     `sgx_runtime` is the bill of materials of the runtime inside SGX, or `None` where this release has none:
-    then nothing on SGX can be compared, and nothing is delivered to it. The simulated TEE measures the host's
-    own.
+    then no runtime on SGX can be compared, and nothing is delivered to it. The simulated TEE measures the
+    host's own.
     """
 
     version: str
     first_party: tuple[MeasuredFile, ...]
     pals: tuple[KnownPal, ...]
-    sgx_runtime: tuple[MeasuredFile, ...] | None
+    sgx_runtime: RuntimeBill | None
 
     def pal_for(self, tee: Tee) -> KnownPal | None:
         """Return the first known PAL of that kind of TEE, which is the one new enclaves start with."""

@@ -17,6 +17,7 @@ from sealroom.core.measurement.manifest import TomlValue, write_manifest
 
 ARGUMENTS_PATH = "args"
 CODE_FOLDER = "code"
+GRAMINE_FOLDER = "gramine/lib"
 LIBRARY_FOLDER = "lib"
 PACKAGES_FOLDER = "packages"
 RUNTIME_FOLDER = "runtime"
@@ -35,7 +36,7 @@ _OVERHEAD = 512 << 20
 _TEMPORARY = "/tmp"  # noqa: S108
 
 _MOUNTS = (
-    ("/lib", "gramine/lib"),
+    ("/lib", GRAMINE_FOLDER),
     ("/runtime", RUNTIME_FOLDER),
     (f"/sealroom/{START_PATH}", START_PATH),
     (f"/sealroom/{LIBRARY_FOLDER}", LIBRARY_FOLDER),
@@ -96,14 +97,14 @@ def computation_manifest(
 
     `first_party` are sealroom's own files (`start.py` and those under `lib/`), `code` the Code Provider's
     (under `code/`), `packages` those of its wheels (under `packages/`), `runtime` interpreter and libraries
-    (under `runtime/`): all by their path in the launch folder. `pal` decides the kind of TEE. Raises
-    `MalformedError` for a path in the wrong folder, or named twice.
+    (under `runtime/`, Gramine's own under `gramine/lib/`): all by their path in the launch folder. `pal`
+    decides the kind of TEE. Raises `MalformedError` for a path in the wrong folder, or named twice.
     """
     files = [MeasuredFile(path=ARGUMENTS_PATH, sha256=arguments_sha256)]
     files += [_in_folder(file, LIBRARY_FOLDER, also=START_PATH) for file in first_party]
     files += [_in_folder(file, CODE_FOLDER) for file in code]
     files += [_in_folder(file, PACKAGES_FOLDER) for file in packages]
-    files += [_in_folder(file, RUNTIME_FOLDER) for file in runtime]
+    files += [_in_folder(file, _runtime_folder(file)) for file in runtime]
     manifest: dict[str, TomlValue] = {
         "libos": {"entrypoint": f"/{INTERPRETER_PATH}"},
         "loader": {
@@ -159,9 +160,12 @@ def _trusted_files(files: Iterable[MeasuredFile]) -> list[TomlValue]:
     return [{"uri": file.uri, "sha256": file.sha256.hex()} for file in ordered]
 
 
+def _runtime_folder(file: MeasuredFile) -> str:
+    return GRAMINE_FOLDER if file.path.startswith(f"{GRAMINE_FOLDER}/") else RUNTIME_FOLDER
+
+
 def _in_folder(file: MeasuredFile, folder: str, *, also: str | None = None) -> MeasuredFile:
-    parts = file.path.split("/")
-    inside = len(parts) > 1 and parts[0] == folder and not {"", ".", ".."} & set(parts)
+    inside = file.path.startswith(f"{folder}/") and not {"", ".", ".."} & set(file.path.split("/"))
     if not inside and file.path != also:
         raise MalformedError(f"launch folder: {file.path!r} is not a path under {folder}/")
     return file
