@@ -269,7 +269,7 @@ MEASUREMENT = GroupText(
         CheckText(
             name="measurement.manifest",
             title="Manifest, byte for byte",
-            required="the manifest that your own release builds",
+            required="the manifest that your own release builds around the runtime in it",
             meaning="Nothing is in the enclave, or allowed, but what your own release would put there.",
             remedy=_TAMPERED,
         ),
@@ -278,7 +278,7 @@ MEASUREMENT = GroupText(
             title="Runtime",
             required="the interpreter and libraries of your release's bill of materials",
             meaning="The program's interpreter and libraries are the published ones.",
-            remedy="Use a real enclave: a simulated one measures whatever machine it runs on.",
+            remedy="Use a real enclave with the runtime of your own release. A simulated one has the host's.",
         ),
     ),
 )

@@ -26,6 +26,7 @@ from sealroom.core.measurement.manifest import enclave_settings, parse_manifest
 from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.packages import Wheels
 from sealroom.core.measurement.release import Release
+from sealroom.core.measurement.runtime_bill import check_runtime
 from sealroom.core.measurement.template import ARGUMENTS_PATH, MAX_THREADS, MeasuredFile
 from sealroom.core.wire.arguments import Arguments, parse_arguments
 from sealroom.core.wire.bundle import EvidenceBundle
@@ -60,8 +61,8 @@ def appraise_measurement(
 
     1. The PAL is known. 2. Manifest and PAL give the quote's MRENCLAVE. 3. The policy's list has it. 4. The
     arguments are those that the manifest measures. 5. The code list is the arguments'. 6. Both sides run one
-    release. 7. The manifest is the one that this release builds, byte for byte. 8. The runtime is the
-    release's.
+    release. 7. The manifest is the one that this release builds around the runtime received, byte for byte.
+    8. That runtime is the bill of materials.
     """
     subject = _Subject(
         record=record, bundle=bundle, report=report, policy=policy, release=release, wheels=wheels
@@ -143,18 +144,21 @@ def _release(subject: _Subject) -> None:
 def _appraise_manifest(
     subject: _Subject, arguments: Arguments, pal: KnownPal, packages: tuple[MeasuredFile, ...]
 ) -> None:
+    """Record 4.7 and 4.8, which together are equality with what this release builds from its own bill."""
     record, release = subject.record, subject.release
-    if pal.tee is Tee.SGX and release.sgx_runtime is None:
-        record.not_reached("measurement.manifest", f"release {release.version} has no runtime for SGX yet")
-        return
     record.rule("measurement.manifest", lambda: _same_manifest(subject, arguments, pal, packages), "equal")
-    if not record.passed("measurement.manifest"):
-        return
-    if pal.tee is Tee.SIMULATED:
+    if pal.tee is Tee.SGX:
+        if (bill := release.sgx_runtime) is None:
+            lacking = f"release {release.version} has no bill of materials of the runtime for SGX"
+            record.not_reached("measurement.runtime", lacking)
+            return
+        record.rule(
+            "measurement.runtime",
+            lambda: check_runtime(received_runtime(subject.bundle.manifest, with_gramine=True), bill),
+            f"the {len(bill.files)} files of {len(bill.packages)} packages in the bill of materials",
+        )
+    elif record.passed("measurement.manifest"):
         record.simulated("measurement.runtime", "not compared: simulated")
-    else:
-        # The bill of materials went into the rebuilt manifest, so equality has shown it.
-        record.rule("measurement.runtime", lambda: None, "as in the bill of materials")
 
 
 def _same_manifest(
@@ -171,16 +175,8 @@ def _same_manifest(
         packages=packages,
         release=subject.release,
         pal=pal,
-        runtime=_runtime(subject, pal),
+        # The simulated TEE has none of Gramine's libraries.
+        runtime=received_runtime(received, with_gramine=pal.tee is Tee.SGX),
     )
     if differences := name_differences(expected=rebuilt, received=received):
         raise VerificationError(f"manifest: {'; '.join(differences)}")
-
-
-def _runtime(subject: _Subject, pal: KnownPal) -> tuple[MeasuredFile, ...]:
-    if pal.tee is Tee.SIMULATED:
-        return received_runtime(subject.bundle.manifest)
-    if subject.release.sgx_runtime is None:
-        # Without one the manifest is not reached: `_appraise_manifest`.
-        raise RuntimeError("runtime: this release has no bill of materials for SGX")
-    return subject.release.sgx_runtime

@@ -1,8 +1,9 @@
 """Build the manifest that an enclave must have, and say what differs in the one it has.
 
 The rebuilt manifest comes from the verifier's own release and from what was verified before: arguments, code
-list and packages. Only the simulated TEE's runtime entries are taken from the manifest received, and the
-verdict says so. Equality is of bytes; the differences are named for the reader and decide nothing.
+list and packages. Only the runtime's entries are taken from the manifest received: on SGX another check
+compares them with the bill of materials; in the simulated TEE nobody does, and the verdict says so.
+Equality is of bytes; the differences are named for the reader and decide nothing.
 
 Spec: docs/spec/manifest.md, "Rebuilding".
 """
@@ -18,6 +19,7 @@ from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.template import (
     ARGUMENTS_PATH,
     CODE_FOLDER,
+    GRAMINE_FOLDER,
     LIBRARY_FOLDER,
     PACKAGES_FOLDER,
     RUNTIME_FOLDER,
@@ -63,13 +65,17 @@ def code_files(code_list: CodeList) -> tuple[MeasuredFile, ...]:
     )
 
 
-def received_runtime(manifest: bytes) -> tuple[MeasuredFile, ...]:
-    """Return the runtime entries of a manifest; raises `MalformedError` unless they lie under `runtime/`."""
-    prefix = f"{_SCHEME}{RUNTIME_FOLDER}/"
+def received_runtime(manifest: bytes, *, with_gramine: bool = False) -> tuple[MeasuredFile, ...]:
+    """Return the runtime's entries of a manifest: those under `runtime/`, and perhaps Gramine's libraries.
+
+    Raises `MalformedError` where the list of files has another form.
+    """
+    folders = (RUNTIME_FOLDER, GRAMINE_FOLDER) if with_gramine else (RUNTIME_FOLDER,)
+    prefixes = tuple(f"{_SCHEME}{folder}/" for folder in folders)
     return tuple(
         MeasuredFile(path=uri.removeprefix(_SCHEME), sha256=bytes.fromhex(digest))
         for uri, digest in _trusted_files(parse_manifest(manifest)).items()
-        if uri.startswith(prefix)
+        if uri.startswith(prefixes)
     )
 
 

@@ -22,6 +22,7 @@ from sealroom.core.measurement.known_pals import KnownPal
 from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.requirements import Requirement
+from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimeFile, RuntimePackage
 from sealroom.core.measurement.template import MeasuredFile
 from sealroom.core.measurement.wheel import UnpackedWheel, list_wheel
 from sealroom.core.wire.arguments import Arguments
@@ -69,6 +70,15 @@ RUNTIME = (
     MeasuredFile(path="runtime/lib/python3.11/os.py", sha256=bytes([4]) * 32),
     MeasuredFile(path="runtime/lib/python3.11/x.cpython-311-x86_64-linux-gnu.so", sha256=bytes([5]) * 32),
 )
+
+
+def bill(files: tuple[MeasuredFile, ...]) -> RuntimeBill:
+    """A bill of materials with these files, all of one package."""
+    package = RuntimePackage(
+        kind=PackageKind.DEB, name="python3.11", version="3.11.2", architecture="amd64", sha256=bytes(32)
+    )
+    rows = (RuntimeFile(path=file.path, sha256=file.sha256, package=package.name) for file in files)
+    return RuntimeBill((package,), tuple(rows))
 
 
 def code_file(path: str, content: bytes) -> CodeFile:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sealroom.core.attestation import roots
 from sealroom.core.errors import CollateralError, MalformedError, VerificationError
-from sealroom.core.evidence.verdict import RefusedEvidenceError, UnusableCollateralError
+from sealroom.core.evidence.verdict import Outcome, RefusedEvidenceError, UnusableCollateralError
 from sealroom.core.evidence.verify import (
     appraise,
     insecure_verify_simulated_evidence,
@@ -22,6 +22,7 @@ from sealroom.core.evidence.verify import (
 )
 from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.release import Release
+from sealroom.core.measurement.template import MeasuredFile
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.terms import Tee
 from sealroom.insecure import quoting
@@ -107,7 +108,7 @@ def real(monkeypatch: pytest.MonkeyPatch) -> w.World:
     monkeypatch.setattr(roots, "INTEL_SGX_ROOT_KEY", pinned)
     monkeypatch.setattr(quoting, "SIMULATION_QE_VENDOR_ID", roots.INTEL_QE_VENDOR_ID)
     pal = replace(w.PAL, tee=Tee.SGX)
-    release = replace(w.RELEASE, pals=(pal,), sgx_runtime=w.RUNTIME)
+    release = replace(w.RELEASE, pals=(pal,), sgx_runtime=w.bill(w.RUNTIME))
     return w.world(terms=replace(w.TERMS, tee=Tee.SGX), release=release, pal=pal)
 
 
@@ -158,13 +159,39 @@ def test_simulated_vendor_under_the_pinned_root_is_refused_for_that(
 
 def test_another_runtime_in_a_real_enclave_is_refused_for_that(real: w.World) -> None:
     made = real.but(runtime=w.RUNTIME[::2])
-    with pytest.raises(RefusedEvidenceError, match=r"runtime file runtime/lib/python3.11/os.py is missing"):
+    said = r"runtime/lib/python3\.11/os\.py of python3\.11 3\.11\.2 is missing"
+    with pytest.raises(RefusedEvidenceError, match=said) as caught:
         _real(made, verify_evidence)
+    assert [check.name for check in caught.value.verdict.failures] == ["measurement.runtime"]
+
+
+def test_a_library_of_gramine_that_the_bill_lacks_is_refused_for_that(real: w.World) -> None:
+    library = MeasuredFile(path="gramine/lib/libc.so.6", sha256=bytes(32))
+    made = real.but(runtime=(*w.RUNTIME, library))
+    with pytest.raises(RefusedEvidenceError, match=r"gramine/lib/libc\.so\.6 is in it") as caught:
+        _real(made, verify_evidence)
+    assert [check.name for check in caught.value.verdict.failures] == ["measurement.runtime"]
+    known = replace(real.release, sgx_runtime=w.bill((library, *w.RUNTIME)))
+    assert type(_real(made, verify_evidence, release=known)) is VerifiedEnclave
+
+
+def test_a_simulated_enclave_has_no_libraries_of_gramine() -> None:
+    library = MeasuredFile(path="gramine/lib/libc.so.6", sha256=bytes(32))
+    verdict = w.appraised(w.world(runtime=(*w.RUNTIME, library)))
+    assert [check.name for check in verdict.failures] == ["measurement.manifest"]
+
+
+def test_without_a_known_pal_nothing_about_the_runtime_is_said(real: w.World) -> None:
+    with pytest.raises(RefusedEvidenceError) as caught:
+        _real(real, verify_evidence, release=replace(real.release, pals=()))
+    checks = {check.name: check for check in caught.value.verdict.checks}
+    for name in ("measurement.manifest", "measurement.runtime"):
+        assert (checks[name].outcome, checks[name].because) == (Outcome.NOT_REACHED, "measurement.pal failed")
 
 
 def test_without_a_bill_of_materials_a_real_enclave_is_not_accepted(real: w.World) -> None:
     release: Release = replace(real.release, sgx_runtime=None)
-    with pytest.raises(RefusedEvidenceError, match=r"measurement\.manifest: not reached"):
+    with pytest.raises(RefusedEvidenceError, match=r"measurement\.runtime: not reached"):
         _real(real, verify_evidence, release=release)
 
 
