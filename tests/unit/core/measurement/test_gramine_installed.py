@@ -2,16 +2,21 @@
 
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from sealroom.adapters.release import load_release
 from sealroom.core.measurement.expansion import with_defaults
+from sealroom.core.measurement.known_pals import KnownPal
 from sealroom.core.measurement.manifest import parse_manifest, write_manifest
 from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.signing import sign_sigstruct
 from sealroom.core.measurement.signing_key import parse_enclave_signing_key
 from sealroom.core.measurement.sigstruct import sigstruct_body
+from sealroom.core.measurement.template import MeasuredFile, computation_manifest
+from sealroom.core.wire.terms import Tee
 
 _SIGNER = shutil.which("gramine-sgx-sign")
 _CASE = Path(__file__).parents[3] / "vectors" / "measurement" / "sigstruct-plain"
@@ -42,3 +47,54 @@ def test_the_installed_signer_writes_the_same_manifest_and_the_same_signature(
     body = sigstruct_body(parse_manifest(theirs), mrenclave=measured, date="2025-01-31")
     key = parse_enclave_signing_key((_CASE / "key").read_bytes())
     assert sign_sigstruct(body, key).to_bytes() == (tmp_path / "sig").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(_SIGNER is None, reason="gramine-sgx-sign is not on the PATH: Gramine is not installed")
+def test_the_installed_signer_agrees_on_a_computation_with_the_bill_of_this_release(tmp_path: Path) -> None:
+    assert _SIGNER is not None
+    folder = _installed_gramine(Path(_SIGNER))
+    raw_pal = (folder / "sgx/libpal.so").read_bytes()
+    pal = KnownPal(
+        name="the one installed here",
+        tee=Tee.SGX,
+        sha256=sha256(raw_pal).digest(),
+        libos_uri=f"file:{folder}/libsysdb.so",
+        libos_sha256=sha256((folder / "libsysdb.so").read_bytes()).digest(),
+    )
+    release = load_release()
+    assert release.sgx_runtime is not None
+    manifest = computation_manifest(
+        arguments_sha256=bytes(32),
+        first_party=release.first_party,
+        code=[MeasuredFile(path="code/run.py", sha256=bytes(32))],
+        packages=[],
+        # One of Gramine's own, as a bill with a known release of it will have them.
+        runtime=[*release.sgx_runtime.measured, MeasuredFile(path="gramine/lib/libc.so.6", sha256=bytes(32))],
+        max_memory=1 << 28,
+        pal=pal,
+    )
+    (tmp_path / "m").write_bytes(manifest)
+    words = [
+        "-m",
+        "m",
+        "-o",
+        "out",
+        "-s",
+        "sig",
+        "-k",
+        str(_CASE / "key"),
+        "-l",
+        str(folder / "sgx/libpal.so"),
+    ]
+    subprocess.run([_SIGNER, *words, "--date", "2025-01-31"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "out").read_bytes() == manifest
+    measured = measure(manifest, raw_pal).mrenclave
+    body = sigstruct_body(parse_manifest(manifest), mrenclave=measured, date="2025-01-31")
+    key = parse_enclave_signing_key((_CASE / "key").read_bytes())
+    assert sign_sigstruct(body, key).to_bytes() == (tmp_path / "sig").read_bytes()
+
+
+def _installed_gramine(program: Path) -> Path:
+    prefix = program.resolve().parent.parent
+    return next(pal.parent.parent for pal in sorted(prefix.glob("lib*/**/gramine/sgx/libpal.so")))
