@@ -19,19 +19,24 @@ from sealroom.core.measurement.template import LIBRARY_FOLDER, START_PATH, Measu
 _START_SOURCE = "enclave/start.py"
 
 
-def load_release() -> Release:
-    """Return the installed release, its first-party files hashed as they are on disk."""
+def load_release(*, runtime_bill: Path | None = None) -> Release:
+    """Return the installed release, its first-party files hashed as they are on disk.
+
+    `runtime_bill` is a file of the caller's own with the runtime inside SGX, instead of the release's.
+    Raises `MalformedError` where that is no bill, `OSError` where it cannot be read.
+    """
     sources = first_party_sources()
     digests = hash_files(sources.values())
     files = tuple(
         MeasuredFile(path=path, sha256=digest) for path, digest in zip(sources, digests, strict=True)
     )
     folder = resources.files("sealroom.core.measurement")
+    bill = (folder / "sgx_runtime.bill").read_bytes() if runtime_bill is None else runtime_bill.read_bytes()
     return Release(
         version=sealroom.__version__,
         first_party=files,
         pals=parse_known_pals((folder / "known_pals.toml").read_bytes()),
-        sgx_runtime=parse_runtime_bill((folder / "sgx_runtime.bill").read_bytes()),
+        sgx_runtime=parse_runtime_bill(bill),
     )
 
 

@@ -12,7 +12,6 @@ from uuid import UUID
 import click
 
 from sealroom.adapters.policies import load_policy
-from sealroom.adapters.release import load_release
 from sealroom.cli import evidence_from_cert, evidence_from_url
 from sealroom.cli.capabilities import capabilities_document, print_capabilities
 from sealroom.cli.console import read_file
@@ -25,7 +24,14 @@ from sealroom.cli.sessions import open_client
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder, UnknownComputationError
-from sealroom.client.verification import ROOTS, expectations, fetch_wheels, known_wheels, own_inputs
+from sealroom.client.verification import (
+    ROOTS,
+    expectations,
+    fetch_wheels,
+    known_wheels,
+    own_inputs,
+    own_release,
+)
 from sealroom.core.attestation.quote import parse_quote
 from sealroom.core.attestation.reports import SgxReport
 from sealroom.core.errors import MalformedError
@@ -33,6 +39,7 @@ from sealroom.core.evidence.capabilities import CapabilityReport, appraise_capab
 from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.measurement.packages import Wheels
+from sealroom.core.measurement.release import Release
 from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
 from sealroom.core.wire.input_list import InputList
@@ -42,12 +49,13 @@ from sealroom.core.wire.input_list import InputList
 class Evidence:
     """A bundle, and what this home knows: its inputs, and what it expects, `None` if never invited.
 
-    `wheels` are the home's lists of the wheels that the bundle names.
+    `wheels` are the home's lists of the wheels that the bundle names, `release` is what is installed here.
     """
 
     raw: bytes
     expected: Expectations | None
     wheels: Wheels
+    release: Release
     own_inputs: Mapping[bytes, InputList] = field(default_factory=dict)
 
 
@@ -186,7 +194,7 @@ def judge(evidence: Evidence, policy: Policy, now: datetime) -> CapabilityReport
         policy=policy,
         expected=evidence.expected,
         own_inputs=evidence.own_inputs,
-        release=load_release(),
+        release=evidence.release,
         wheels=evidence.wheels,
         roots=ROOTS,
         now=now,
@@ -198,6 +206,7 @@ def _known(client: Client, folder: ComputationFolder, raw: bytes) -> Evidence:
         raw=raw,
         expected=expectations(client, folder),
         wheels=known_wheels(client.home, raw),
+        release=own_release(client.home),
         own_inputs=own_inputs(client, folder),
     )
 
@@ -206,7 +215,7 @@ def _with_what_is_known(invocation: Invocation, raw: bytes) -> Evidence:
     """Add what this home knows of a bundle's computation; nothing where it never joined it."""
     home = invocation.existing_home()
     wheels = {} if home is None else known_wheels(home, raw)
-    nothing = Evidence(raw=raw, expected=None, wheels=wheels)
+    nothing = Evidence(raw=raw, expected=None, wheels=wheels, release=own_release(home))
     computation: UUID | None = None
     with suppress(MalformedError):
         computation = parse_arguments(EvidenceBundle.from_bytes(raw).arguments).computation

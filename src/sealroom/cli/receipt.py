@@ -10,7 +10,6 @@ from uuid import UUID
 import click
 
 from sealroom.adapters.policies import load_policy
-from sealroom.adapters.release import load_release
 from sealroom.cli.console import read_file
 from sealroom.cli.evidence import POLICY_HELP, Evidence, open_evidence
 from sealroom.cli.exit_codes import CommandError
@@ -39,7 +38,7 @@ from sealroom.client.opened import (
 )
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
-from sealroom.client.verification import ROOTS, known_wheels
+from sealroom.client.verification import ROOTS, known_wheels, own_release
 from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.archive import ArchivedRun, appraise_archive
 from sealroom.core.evidence.expectations import Expectations
@@ -159,7 +158,7 @@ class _Question:
             self.evidence.raw,
             policy=self.policy,
             expected=self.evidence.expected,
-            release=load_release(),
+            release=self.evidence.release,
             wheels=self.evidence.wheels,
             roots=ROOTS,
             now=self.now,
@@ -302,8 +301,13 @@ def _read(
             raise click.UsageError("--bundle and --invitation are for a receipt in a file")
         with open_client(invocation, target) as client:
             archive: Archive = read_archive(client, target, epoch=epoch)
-            wheels = known_wheels(client.home, archive.bundle)
-        return archive.receipt, Evidence(raw=archive.bundle, expected=archive.expected, wheels=wheels)
+            evidence = Evidence(
+                raw=archive.bundle,
+                expected=archive.expected,
+                wheels=known_wheels(client.home, archive.bundle),
+                release=own_release(client.home),
+            )
+        return archive.receipt, evidence
     if bundle is None:
         raise click.UsageError("a receipt in a file needs --bundle, the evidence of its enclave")
     if epoch is not None:
@@ -312,7 +316,7 @@ def _read(
     with open_evidence(invocation, bundle) as found:
         EvidenceBundle.from_bytes(found.raw)
     expected = found.expected if invitation is None else _invited(invitation)
-    return receipt, Evidence(raw=found.raw, expected=expected, wheels=found.wheels)
+    return receipt, Evidence(raw=found.raw, expected=expected, wheels=found.wheels, release=found.release)
 
 
 def _invited(invitation: str) -> Expectations:

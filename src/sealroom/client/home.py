@@ -72,6 +72,11 @@ class Home:
         return self.root / "policy.toml"
 
     @property
+    def runtime_bill(self) -> Path:
+        """A bill of materials of the runtime inside SGX to use instead of the release's, if it is there."""
+        return self.root / "runtime.bill"
+
+    @property
     def computations(self) -> Path:
         """One folder for each computation."""
         return self.root / "computations"

@@ -6,6 +6,7 @@ wheels are this home's. Must never: take one of them from the server, or call an
 Spec: docs/spec/verification.md.
 """
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from sealroom.core.evidence.policy import Policy
 from sealroom.core.evidence.verdict import Verdict
 from sealroom.core.evidence.verify import insecure_verify_simulated_evidence, verify_evidence
 from sealroom.core.measurement.packages import Wheels
+from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.requirements import Requirement, parse_requirements
 from sealroom.core.measurement.wheel import UnpackedWheel
 from sealroom.core.wire.bundle import EvidenceBundle
@@ -115,6 +117,17 @@ def fetch_wheels(
             raise
 
 
+def own_release(home: Home | None) -> Release:
+    """Return the installed release, with the bill of materials that lies in the home where there is one.
+
+    Raises `MalformedError` for a file there that is no bill: another one is not used in its place.
+    """
+    # A link that leads nowhere is there, too: it was meant to be used.
+    if home is None or not os.path.lexists(home.runtime_bill):
+        return load_release()
+    return load_release(runtime_bill=home.runtime_bill)
+
+
 def assess(
     client: Client,
     folder: ComputationFolder,
@@ -138,7 +151,7 @@ def _report(
         policy=policy,
         expected=expectations(client, folder),
         own_inputs=own_inputs(client, folder),
-        release=load_release(),
+        release=own_release(client.home),
         wheels=wheels,
         roots=ROOTS,
         now=datetime.now(UTC),
@@ -158,7 +171,7 @@ def verify(
         raw,
         policy=policy,
         expected=expectations(client, folder),
-        release=load_release(),
+        release=own_release(client.home),
         wheels=known_wheels(client.home, raw),
         roots=ROOTS,
         now=datetime.now(UTC),
@@ -177,7 +190,7 @@ def insecure_verify_simulated(
         raw,
         policy=policy,
         expected=expectations(client, folder),
-        release=load_release(),
+        release=own_release(client.home),
         wheels=known_wheels(client.home, raw),
         roots=ROOTS,
         now=datetime.now(UTC),
