@@ -14,13 +14,15 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sealroom.insecure.library_archive import belongs_into_archive, library_archive
 from sealroom.insecure.standard_library import is_measured_file, is_skipped_folder, is_useful
 
-_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_LIBRARY = PurePosixPath(sys.platlibdir) / f"python{sys.version_info.major}.{sys.version_info.minor}"
+_Source = Path | bytes
 
 _PACKAGES = ("nacl",)
 # What wheels for manylinux may expect of the system (PEP 600), without what draws. What is not here is left
@@ -67,12 +69,13 @@ def stage_runtime(store: Path) -> Runtime:
     return Runtime(root=root, files=files)
 
 
-def _sources() -> Iterator[tuple[str, Path]]:
-    """Yield (path below `runtime/`, file of this machine), each path once."""
+def _sources() -> Iterator[tuple[str, _Source]]:
+    """Yield (path below `runtime/`, file of this machine or what it contains), each path once."""
     executable = _interpreter()
     yield "bin/python3", executable
     libraries = {executable}
-    for path, source in (*_standard_library(), *_packages()):
+    yield from _archived()
+    for path, source in (*_kept_as_files(), *_packages()):
         if source.suffix != ".py":
             libraries.add(source)
         yield path, source
@@ -87,27 +90,45 @@ def _interpreter() -> Path:
     return Path(base).resolve()
 
 
-def _standard_library() -> Iterator[tuple[str, Path]]:
-    target = PurePosixPath(sys.platlibdir) / _PYTHON
+def _archived() -> Iterator[tuple[str, bytes]]:
+    """Yield the modules of the standard library, as the archive in which the interpreter looks first."""
+    modules = {
+        path.relative_to(_LIBRARY).as_posix(): source
+        for path, source in _standard_library()
+        if belongs_into_archive(path.relative_to(_LIBRARY))
+    }
+    yield (
+        f"{sys.platlibdir}/python{sys.version_info.major}{sys.version_info.minor}.zip",
+        library_archive(modules),
+    )
+
+
+def _kept_as_files() -> Iterator[tuple[str, Path]]:
+    for path, source in _standard_library():
+        if not belongs_into_archive(path.relative_to(_LIBRARY)):
+            yield str(path), source
+
+
+def _standard_library() -> Iterator[tuple[PurePosixPath, Path]]:
     pure = Path(sysconfig.get_path("stdlib", vars={"base": sys.base_prefix})).resolve()
-    yield from _useful(_tree(pure, target), target)
+    yield from _useful(_tree(pure, _LIBRARY))
     native = Path(sysconfig.get_path("platstdlib", vars={"platbase": sys.base_prefix})).resolve()
     if native != pure and not native.is_relative_to(Path(sys.prefix).resolve()):
-        yield from _useful(_tree(native / "lib-dynload", target / "lib-dynload"), target)
+        yield from _useful(_tree(native / "lib-dynload", _LIBRARY / "lib-dynload"))
 
 
-def _useful(files: Iterator[tuple[str, Path]], library: PurePosixPath) -> Iterator[tuple[str, Path]]:
+def _useful(files: Iterator[tuple[PurePosixPath, Path]]) -> Iterator[tuple[PurePosixPath, Path]]:
     for path, source in files:
-        if is_useful(PurePosixPath(path).relative_to(library)):
+        if is_useful(path.relative_to(_LIBRARY)):
             yield path, source
 
 
 def _packages() -> Iterator[tuple[str, Path]]:
-    target = PurePosixPath(sys.platlibdir) / _PYTHON / "site-packages"
+    target = _LIBRARY / "site-packages"
     for name in _PACKAGES:
         folder = _installed(name)
         if folder is not None:
-            yield from _tree(folder, target / name)
+            yield from ((str(path), source) for path, source in _tree(folder, target / name))
     module = _installed(f"{_NATIVE_MODULE}{sysconfig.get_config_var('EXT_SUFFIX')}")
     if module is None or _installed("nacl") is None:
         raise RuntimeError("runtime: PyNaCl is not installed in this environment")
@@ -122,14 +143,14 @@ def _installed(name: str) -> Path | None:
     return None
 
 
-def _tree(folder: Path, target: PurePosixPath) -> Iterator[tuple[str, Path]]:
+def _tree(folder: Path, target: PurePosixPath) -> Iterator[tuple[PurePosixPath, Path]]:
     for current, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if not is_skipped_folder(name))
         below = PurePosixPath(Path(current).relative_to(folder).as_posix())
         for name in sorted(files):
             source = (Path(current) / name).resolve()
             if is_measured_file(PurePosixPath(name)) and source.is_file():
-                yield str(target / below / name), source
+                yield target / below / name, source
 
 
 def _shared_libraries(binaries: set[Path]) -> set[Path]:
@@ -162,8 +183,10 @@ def _expected_libraries(loaded: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
+def _sha256(source: _Source) -> bytes:
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).digest()
+    with source.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
@@ -174,15 +197,18 @@ def _tree_name(digests: dict[str, bytes]) -> str:
     return listing.hexdigest()[:32]
 
 
-def _copy_tree(sources: dict[str, Path], root: Path) -> None:
+def _copy_tree(sources: Mapping[str, _Source], root: Path) -> None:
     """Copy into a folder beside `root`, then rename: a tree that is there is whole."""
     partial = root.with_name(f"{root.name}.{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     for path, source in sources.items():
         copy = partial / path
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
-        copy.chmod(0o555 if path.startswith("bin/") or ".so" in source.name else 0o444)
+        if isinstance(source, bytes):
+            copy.write_bytes(source)
+        else:
+            shutil.copyfile(source, copy)
+        copy.chmod(0o555 if path.startswith("bin/") or ".so" in copy.name else 0o444)
     try:
         partial.rename(root)
     except OSError:

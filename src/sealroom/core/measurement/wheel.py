@@ -31,14 +31,16 @@ Sink = Callable[[str, Iterator[bytes]], None]
 What it was given counts only once `unpack_wheel` has returned.
 """
 
-RULES = 1
+RULES = 2
 """The rules of this module, as a number: another one wherever they place a file otherwise."""
 
 _DIST_INFO, _DATA = ".dist-info", ".data"
 _DATA_FOLDERS = ("purelib", "platlib")
-_LEFT_OUT_FOLDER = "tests"
+# Tests, and what is for a compiler or an installer, which are processes: an enclave starts none.
+_LEFT_OUT_FOLDERS = frozenset(("tests", "distutils", "_pyinstaller", "__pyinstaller", "_examples"))
+_LEFT_OUT_NAMES = frozenset(("conftest.py", "meson.build"))
 _LEFT_OUT_SUFFIXES = frozenset(
-    (".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cc", ".cpp", ".h", ".hpp", ".f", ".f90", ".a")
+    (".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cc", ".cpp", ".h", ".hpp", ".f", ".f90", ".a", ".pc")
 )
 _PATH_FILE, _COMPILED, _CACHE = ".pth", ".pyc", "__pycache__"
 
@@ -147,8 +149,16 @@ def _place(path: str, own_folder: str) -> str | None:
             )
     _check_place(path)
     parts = path.split("/")
-    left_out = _LEFT_OUT_FOLDER in parts[:-1] or PurePosixPath(path).suffix in _LEFT_OUT_SUFFIXES
-    return None if left_out else path
+    return None if _is_left_out(parts) else path
+
+
+def _is_left_out(parts: list[str]) -> bool:
+    *folders, name = parts
+    return (
+        not _LEFT_OUT_FOLDERS.isdisjoint(folders)
+        or name in _LEFT_OUT_NAMES
+        or PurePosixPath(name).suffix in _LEFT_OUT_SUFFIXES
+    )
 
 
 def _check_place(path: str) -> None:

@@ -66,6 +66,13 @@ def test_the_two_library_folders_of_a_wheel_are_one_place() -> None:
         "a/b.h",
         "a/tests/deep/data.csv",
         "a.pyi",
+        "a/distutils/ccompiler.py",
+        "a/_pyinstaller/hook-a.py",
+        "a/__pyinstaller/hook-a.py",
+        "a/random/_examples/numba/extending.py",
+        "a/conftest.py",
+        "a/meson.build",
+        "a/lib/pkgconfig/a.pc",
     ],
 )
 def test_leaves_out_what_no_program_reads(path: str) -> None:
@@ -73,8 +80,8 @@ def test_leaves_out_what_no_program_reads(path: str) -> None:
 
 
 def test_a_module_named_tests_and_data_beside_it_stay() -> None:
-    files = {"a/tests.py": b"1", "a/tests.csv": b"2", "a/test/x.py": b"3"}
-    assert places(make_wheel(files=files)) == ["a/test/x.py", "a/tests.csv", "a/tests.py"]
+    files = {"a/distutils.py": b"1", "a/tests.py": b"1", "a/tests.csv": b"2", "a/test/x.py": b"3"}
+    assert places(make_wheel(files=files)) == ["a/distutils.py", "a/test/x.py", "a/tests.csv", "a/tests.py"]
 
 
 @pytest.mark.parametrize("kind", ["scripts", "headers", "data", "lib"])
