@@ -1,4 +1,4 @@
-"""How many files an enclave is measured from: start-up is paid by the file, and so is every comparison."""
+"""How many files a simulated enclave is measured from: start-up and every comparison are paid by the file."""
 
 import io
 import json
