@@ -9,10 +9,10 @@ Spec: docs/spec/manifest.md, "Rebuilding".
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 
 from sealroom.core.errors import MalformedError
+from sealroom.core.measurement.differences import flattened, trusted_digests
 from sealroom.core.measurement.known_pals import KnownPal
 from sealroom.core.measurement.manifest import parse_manifest
 from sealroom.core.measurement.release import Release
@@ -34,7 +34,6 @@ from sealroom.core.wire.terms import ENTRY
 MAX_NAMED_DIFFERENCES = 12
 
 _SCHEME = "file:"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def rebuild_manifest(
@@ -74,14 +73,14 @@ def received_runtime(manifest: bytes, *, with_gramine: bool = False) -> tuple[Me
     prefixes = tuple(f"{_SCHEME}{folder}/" for folder in folders)
     return tuple(
         MeasuredFile(path=uri.removeprefix(_SCHEME), sha256=bytes.fromhex(digest))
-        for uri, digest in _trusted_files(parse_manifest(manifest)).items()
+        for uri, digest in trusted_digests(parse_manifest(manifest)).items()
         if uri.startswith(prefixes)
     )
 
 
 def measured_digest(manifest: bytes, path: str) -> bytes:
     """Return the digest that a manifest demands of the file at `path`; raises `MalformedError` for none."""
-    digest = _trusted_files(parse_manifest(manifest)).get(f"{_SCHEME}{path}")
+    digest = trusted_digests(parse_manifest(manifest)).get(f"{_SCHEME}{path}")
     if digest is None:
         raise MalformedError(f"manifest: {path} is not measured")
     return bytes.fromhex(digest)
@@ -92,8 +91,8 @@ def name_differences(*, expected: bytes, received: bytes) -> tuple[str, ...]:
     if expected == received:
         return ()
     ours, theirs = parse_manifest(expected), parse_manifest(received)
-    named = [*_file_differences(_trusted_files(ours), _trusted_files(theirs))]
-    flat_ours, flat_theirs = dict(_flattened(ours)), dict(_flattened(theirs))
+    named = [*_file_differences(trusted_digests(ours), trusted_digests(theirs))]
+    flat_ours, flat_theirs = dict(flattened(ours)), dict(flattened(theirs))
     for key in sorted(flat_ours.keys() | flat_theirs.keys()):
         if flat_ours.get(key) != flat_theirs.get(key):
             named.append(_setting_difference(key, flat_ours.get(key), flat_theirs.get(key)))
@@ -103,25 +102,6 @@ def name_differences(*, expected: bytes, received: bytes) -> tuple[str, ...]:
         rest = len(named) - MAX_NAMED_DIFFERENCES
         return (*named[:MAX_NAMED_DIFFERENCES], f"and {rest} more differences")
     return tuple(named)
-
-
-def _trusted_files(manifest: Mapping[str, object]) -> dict[str, str]:
-    """Return the digest of each measured file by its URI; raises `MalformedError` for any other form."""
-    sgx = manifest.get("sgx")
-    rows = sgx.get("trusted_files") if isinstance(sgx, dict) else None
-    if not isinstance(rows, list):
-        raise MalformedError("sgx.trusted_files: expected a list of files")
-    files: dict[str, str] = {}
-    for row in rows:
-        if not isinstance(row, dict) or set(row) != {"uri", "sha256"}:
-            raise MalformedError("sgx.trusted_files: expected tables of uri and sha256")
-        uri, digest = row["uri"], row["sha256"]
-        if not isinstance(uri, str) or not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
-            raise MalformedError("sgx.trusted_files: expected a uri and 64 lower-case hex digits")
-        if uri in files:
-            raise MalformedError(f"sgx.trusted_files: {uri} stands twice")
-        files[uri] = digest
-    return files
 
 
 def _file_differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[str]:
@@ -149,20 +129,6 @@ def _kind(uri: str) -> str:
     if path.startswith(f"{RUNTIME_FOLDER}/"):
         return f"runtime file {path}"
     return f"trusted file {uri}"
-
-
-def _flattened(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield every value but the measured files under its dotted name; lists item by item."""
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if name == "sgx.trusted_files":
-            continue
-        if isinstance(value, dict) and value:
-            yield from _flattened(value, f"{name}.")
-        elif isinstance(value, list):
-            yield from ((f"{name} {item!r}", True) for item in value)
-        else:
-            yield name, value
 
 
 _SETTINGS = {
