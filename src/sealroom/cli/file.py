@@ -17,7 +17,7 @@ from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.client.journal import Journal
 from sealroom.client.own_files import OwnFiles
-from sealroom.client.private_files import replacing
+from sealroom.client.private_files import placing
 from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import progress_of
 from sealroom.core.wire.participants import Role
@@ -154,10 +154,22 @@ def _streams(invocation: Invocation, request: _Request) -> Iterator[tuple[IO[byt
             sys.stdout.buffer.flush()
             return
         if os.path.lexists(request.target):
-            raise CommandError(
-                f"{request.target}: is there already", code="file_exists", exit_code=ExitCode.MALFORMED
-            )
-        yield source, stack.enter_context(replacing(Path(request.target)))
+            raise _is_there(request.target)
+        stack.enter_context(_as_command_error(request.target))
+        yield source, stack.enter_context(placing(Path(request.target)))
+
+
+@contextmanager
+def _as_command_error(target: str) -> Iterator[None]:
+    """Say the same of a file that came while this one was made as of one that was there before."""
+    try:
+        yield
+    except FileExistsError as there:
+        raise _is_there(target) from there
+
+
+def _is_there(target: str) -> CommandError:
+    return CommandError(f"{target}: is there already", code="file_exists", exit_code=ExitCode.MALFORMED)
 
 
 def _show(invocation: Invocation, request: _Request, size: int) -> None:

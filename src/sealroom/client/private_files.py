@@ -5,8 +5,10 @@ afterwards, or follow a link that somebody put in its place.
 Spec: docs/spec/contacts.md, docs/spec/journal.md.
 """
 
+import errno
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import BinaryIO
 from sealroom.core.errors import MalformedError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_DESCRIPTORS = Path("/proc/self/fd")
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -43,6 +46,52 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     flush_folder(path.parent)
+
+
+@contextmanager
+def placing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Open a new file that gets the name `path` when the block ends without an error, and replaces none.
+
+    Until then it has no name at all where the system allows that, so a process that is killed leaves nothing
+    of it. Raises `FileExistsError` when something has the name by then, and `OSError` for a folder that is
+    not there. The content is flushed to the disk before it gets its name, and the folder after it.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    descriptor = _unnamed(path.parent, mode)
+    if descriptor is None:
+        with replacing(path, mode=mode) as file:
+            yield file
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        _give_name(file.fileno(), path)
+    flush_folder(path.parent)
+
+
+def _unnamed(folder: Path, mode: int) -> int | None:
+    """Make a file without a name in `folder`; `None` where the system or the file system has none."""
+    if sys.platform != "linux" or not _DESCRIPTORS.is_dir():
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, mode)
+    except OSError:
+        return None
+
+
+def _give_name(descriptor: int, path: Path) -> None:
+    parent = os.open(path.parent, os.O_RDONLY)
+    try:
+        # By a folder's descriptor: the call that takes none would link to the link below /proc.
+        os.link(_DESCRIPTORS / str(descriptor), path.name, dst_dir_fd=parent, follow_symlinks=True)
+    except FileExistsError as there:
+        raise FileExistsError(there.errno, there.strerror, str(path)) from there
+    finally:
+        os.close(parent)
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import BinaryIO, TypeVar
 
 from sealroom.client.file_sealing import Opened
-from sealroom.client.private_files import replacing
+from sealroom.client.private_files import placing
 from sealroom.core.errors import VerificationError
 
 _P = TypeVar("_P", bound=PurePath)
@@ -37,7 +37,7 @@ def store_result(path: Path, fill: Callable[[BinaryIO], Opened]) -> Opened:
     A file that is there already stays, and has to be the very same; raises `VerificationError` if not.
     """
     if not os.path.lexists(path):
-        with replacing(path) as plain:
+        with placing(path) as plain:
             return fill(plain)
     with Path(os.devnull).open("wb") as nowhere:
         opened = fill(nowhere)

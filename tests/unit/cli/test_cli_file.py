@@ -15,6 +15,7 @@ from sealroom.cli.main import run
 from sealroom.client.home import Home
 from sealroom.client.identity import create_identity
 from sealroom.client.journal import Journal
+from sealroom.client.own_files import OwnFiles
 from sealroom.client.store import ComputationFolder, JoinedComputation
 from sealroom.client.transport import ServerAddress
 from sealroom.core.sealing.container import open_bytes, seal_bytes
@@ -203,9 +204,27 @@ def end_in_the_middle(person: Person, folder: Path, how: signal.Signals) -> int:
             os.close(source)
 
 
-def test_killed_in_the_middle_it_leaves_nothing_under_the_final_name(person: Person, tmp_path: Path) -> None:
-    assert end_in_the_middle(person, tmp_path, signal.SIGKILL) == -signal.SIGKILL
-    assert [path.name[:8] for path in (tmp_path / "out").iterdir()] == [".target."]
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_killed_in_the_middle_it_leaves_nothing(person: Person, tmp_path: Path, how: signal.Signals) -> None:
+    assert end_in_the_middle(person, tmp_path, how) == -how
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_two_at_once_do_not_take_each_others_target(
+    person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "target"
+    seal = OwnFiles.seal
+
+    def seal_while_another_finishes(*words: object, **options: object) -> object:
+        target.write_bytes(b"the other's")
+        return seal(*words, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(OwnFiles, "seal", seal_while_another_finishes)
+    words = ["file", "encrypt", str(COMPUTATION), str(person.table), str(target)]
+    assert run([*words, "--home", str(person.home.root)]) == 2
+    assert f"{target}: is there already" in capsys.readouterr().err
+    assert target.read_bytes() == b"the other's"
 
 
 def test_interrupted_in_the_middle_it_leaves_nothing_at_all(person: Person, tmp_path: Path) -> None:
