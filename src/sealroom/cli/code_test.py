@@ -195,7 +195,7 @@ def _print_log(report: Report) -> None:
 def _print_budgets(report: Report) -> None:
     limits, logged = report.limits, len(report.log or b"")
     cut = ", and was cut there" if report.log and logged >= limits.max_log_bytes else ""
-    click.echo(f"results: {report.bytes_out:,} of {limits.max_output_bytes:,} bytes")
+    click.echo(f"results: {report.bytes_out:,} of {limits.max_output_bytes:,} bytes, with their names")
     click.echo(f"log: {logged:,} of {limits.max_log_bytes:,} bytes{cut}")
     click.echo(f"time: {report.seconds:.1f} of {limits.max_seconds:,} s")
 

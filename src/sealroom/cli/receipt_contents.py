@@ -144,7 +144,7 @@ def _ended(closing: Closing, arguments: Arguments) -> Iterator[tuple[str, str]]:
         yield "results for", f"{consumer.email}, {plural(len(names), 'file')}"
         for name in names:
             yield "", f"  {name}"
-    yield "results", f"{bytes_text(closing.bytes_out)} in all"
+    yield "results", f"{bytes_text(closing.bytes_out)} in all, with their names"
     log = "none left the enclave"
     if closing.log_sha256 is not None:
         log = f"sealed for {arguments.terms.logs.value}, {bytes_text(closing.bytes_log)} when padded"

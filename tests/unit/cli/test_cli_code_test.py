@@ -68,7 +68,7 @@ def test_a_success_shows_what_went_in_and_out_and_exits_with_0(tell) -> None:
     assert "c@code.test mean 8 /out/mean" in lines
     assert "[31mthis" in said
     assert "\x1b[31m" not in said
-    assert "results: 12 of 67,108,864 bytes" in lines
+    assert "results: 12 of 67,108,864 bytes, with their names" in lines
     assert "time: 1.2 of 3,600 s" in lines
     assert lines[-1] == "succeeded: exit code 0"
 

@@ -41,7 +41,7 @@ def appraise_closing(
     record.rule(
         "closing.outputs",
         lambda: check_outputs(closing, arguments),
-        f"{len(closing.outputs)} results of {closing.bytes_out} bytes, {log}",
+        f"{len(closing.outputs)} results of {closing.bytes_out} bytes with their names, {log}",
     )
     return closing
 
