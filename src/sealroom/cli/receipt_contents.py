@@ -18,8 +18,8 @@ from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import Closing, Opening, Outcome, Refusal
 
 UNFINISHED = (
-    "not signed: the process died, so how it ended is the server's claim and not the enclave's; "
-    "no result or log is the run's"
+    "not signed: its process died, or somebody keeps the end back, so how it ended is the server's claim and "
+    "not the enclave's; no result or log is the run's"
 )
 _OUTCOMES = {
     Outcome.SUCCEEDED: "succeeded",

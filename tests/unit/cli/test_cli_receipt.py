@@ -105,12 +105,12 @@ def test_a_changed_receipt_is_refused_and_says_by_which_check(files: Files) -> N
     assert "What the enclave signed" not in went.output
 
 
-def test_a_process_that_died_has_no_ending_and_the_view_says_whose_claim_it_is(files: Files) -> None:
+def test_without_a_closing_the_view_says_whose_claim_the_end_is_and_not_why(files: Files) -> None:
     files.write("died.json", launched().run(closed=False))
     went = verify(files, SIMULATED, receipt="died.json")
     assert went.exit_code == 0
     assert went.output.count("the server's claim") >= 2
-    assert "not signed: the process died" in went.output
+    assert "not signed: its process died, or somebody keeps the end back" in went.output
     said = json.loads(verify(files, SIMULATED, "--json", receipt="died.json").output)
     assert said["receipt"]["ending"] is None
 
