@@ -83,16 +83,18 @@ class OutputStream(io.BufferedIOBase):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the result, or discard it after an exception."""
+        """Finish the result, or discard it after an exception, even if something in the block closed it."""
         if kind is None:
             self.close()
-        else:
-            self.discard()
+            return
+        with self._lock:
+            self._discard()
 
     def __del__(self) -> None:
         # Python's own would close, and so finish what nobody finished.
-        if hasattr(self, "_lock"):
+        if hasattr(self, "_lock") and not self.closed:
             self.discard()
+            self._outputs.note_dropped(self._files)
 
     def _discard(self) -> None:
         super().close()

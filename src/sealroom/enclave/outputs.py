@@ -68,6 +68,7 @@ class Outputs:
         self._left = self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._exceeded = False
+        self._dropped: list[str] = []
 
     @property
     def consumers(self) -> int:
@@ -87,8 +88,8 @@ class Outputs:
 
     @property
     def unfinished(self) -> list[str]:
-        """The names of results that were begun, and neither finished nor discarded."""
-        return [file.name for shelf in self._shelves for file in shelf.unfinished]
+        """The names of results that nobody finished: those that were dropped, then those still open."""
+        return [*self._dropped, *(file.name for shelf in self._shelves for file in shelf.unfinished)]
 
     def open(self, name: str | None, *, consumers: Sequence[int]) -> list[ResultFile]:
         """Begin one result for each of `consumers`; without a name, each under the next free one.
@@ -107,6 +108,10 @@ class Outputs:
                 file.discard()
             raise
         return begun
+
+    def note_dropped(self, files: Sequence[ResultFile]) -> None:
+        """Remember results whose stream was dropped unclosed; comes at any time, so it takes no lock."""
+        self._dropped.extend(file.name for file in files)
 
     def spend(self, size: int) -> None:
         """Take `size` bytes of the budget; raises `OutputLimitError` when there are not enough."""

@@ -185,7 +185,30 @@ def test_a_stream_that_is_dropped_is_discarded_and_not_finished(shelves: Shelves
     del out
     gc.collect()
     assert shelves.files() == {}
+    assert shelves.outputs.unfinished == ["result"]
     assert shelves.outputs.release() == ()
+
+
+def test_a_block_that_ends_in_an_exception_leaves_nothing_even_if_a_text_stream_closed_it(
+    shelves: Shelves,
+) -> None:
+    with pytest.raises(KeyError), shelves.stream("table") as out, io.TextIOWrapper(out) as text:
+        text.write("half of it")
+        raise KeyError
+    assert out.closed
+    assert shelves.files() == {}
+    assert shelves.outputs.release() == ()
+    assert shelves.outputs.bytes_out == 0
+
+
+def test_a_helper_that_drops_its_text_stream_finishes_the_result_as_with_any_file(shelves: Shelves) -> None:
+    def write_rows(out: OutputStream) -> None:
+        csv.writer(io.TextIOWrapper(out, newline="")).writerow([1, 2])
+
+    with shelves.stream("table.csv") as out:
+        write_rows(out)
+    shelves.outputs.release()
+    assert shelves.open(0, 0, "table.csv") == b"1,2\r\n"
 
 
 def test_places_have_no_gaps_where_something_was_discarded(shelves: Shelves) -> None:
