@@ -122,5 +122,7 @@ def _run(command: Sequence[str], *, folder: Path, what: str) -> str:
     except subprocess.TimeoutExpired as exc:
         raise PackageIndexError(f"{what}: no answer within {_SECONDS} s") from exc
     if done.returncode != 0:
-        raise PackageIndexError(f"{what}: {done.stderr.strip()[-_MOST_WORDS:] or 'failed and said nothing'}")
+        # One line, as every message: uv folds and draws below its own.
+        said = " ".join(done.stderr.split())[-_MOST_WORDS:]
+        raise PackageIndexError(f"{what}: {said or 'failed and said nothing'}")
     return done.stdout
