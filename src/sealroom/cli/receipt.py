@@ -137,9 +137,7 @@ def _export_sealed(
         raise VerificationError("receipt: it has no closing, so nothing says which containers are the run's")
     folder = ComputationFolder(client.home, computation)
     with invocation.console.transfers() as progress:
-        files = ServerOfSealedFiles(
-            client=client, folder=folder, arguments=record.arguments, epoch=epoch, progress=progress
-        )
+        files = ServerOfSealedFiles(client=client, folder=folder, epoch=epoch, progress=progress)
         save_sealed(client, record.closing, record.arguments, files, to=to)
 
 
@@ -280,9 +278,7 @@ def _opened(invocation: Invocation, found: ArchivedRun, what: _Opening) -> Archi
             files = FolderOfSealedFiles(path=what.sealed)
         else:
             folder = ComputationFolder(client.home, arguments.computation)
-            files = ServerOfSealedFiles(
-                client=client, folder=folder, arguments=arguments, epoch=what.epoch, progress=progress
-            )
+            files = ServerOfSealedFiles(client=client, folder=folder, epoch=what.epoch, progress=progress)
         group = open_named(client, found, files, to=what.to)
     if not group.parts:
         raise CommandError("receipt: nothing of it is yours to open", code="nothing_to_open")

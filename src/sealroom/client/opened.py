@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sealroom.client.file_sealing import open_between
-from sealroom.client.private_files import read_bounded
+from sealroom.client.private_files import open_regular, read_bounded
 from sealroom.client.result_files import result_path, store_result
 from sealroom.client.results import Offers, check_sealed, most_sealed_bytes
 from sealroom.client.runs import MAX_LOG_OVERHEAD, fetch_sealed_log, open_sealed_log
@@ -39,8 +39,11 @@ LOG_KEYS_FILE = "log-keys"
 class SealedFiles(Protocol):
     """Where the containers of one run are had from; nothing of it is believed."""
 
-    def copy_result(self, output: OutputRecord, sink: IO[bytes]) -> None:
-        """Write one sealed result to `sink`; raises `VerificationError` where it is not there."""
+    def copy_result(self, output: OutputRecord, sink: IO[bytes], *, max_bytes: int) -> None:
+        """Write one sealed result to `sink`; raises `VerificationError` where it is not there.
+
+        Raises an error for one that is larger than `max_bytes`, before it writes more.
+        """
 
     def log(self, closing: Closing, arguments: Arguments) -> tuple[bytes, bytes]:
         """Return the sealed log and the keys beside it."""
@@ -52,13 +55,16 @@ class FolderOfSealedFiles:
 
     path: Path
 
-    def copy_result(self, output: OutputRecord, sink: IO[bytes]) -> None:
+    def copy_result(self, output: OutputRecord, sink: IO[bytes], *, max_bytes: int) -> None:
         """Copy a container out of the folder."""
+        what = f"result {output.name}"
         try:
-            with (self.path / output.sha256.hex()).open("rb") as sealed:
+            with open_regular(self.path / output.sha256.hex(), what=what) as sealed:
+                if os.fstat(sealed.fileno()).st_size > max_bytes:
+                    raise VerificationError(f"{what}: its container is larger than the contract allows")
                 shutil.copyfileobj(sealed, sink)
         except FileNotFoundError as error:
-            raise VerificationError(f"result {output.name}: its container is not in {self.path}") from error
+            raise VerificationError(f"{what}: its container is not in {self.path}") from error
 
     def log(self, closing: Closing, arguments: Arguments) -> tuple[bytes, bytes]:
         """Read log and keys out of the folder."""
@@ -78,16 +84,15 @@ class ServerOfSealedFiles:
 
     client: Client
     folder: ComputationFolder
-    arguments: Arguments
     epoch: int | None
     progress: Progress | None = None
 
-    def copy_result(self, output: OutputRecord, sink: IO[bytes]) -> None:
+    def copy_result(self, output: OutputRecord, sink: IO[bytes], *, max_bytes: int) -> None:
         """Download a container."""
-        offers = Offers.fetch(self.client, self.folder, self.epoch)
-        most = most_sealed_bytes(self.arguments)
-        path = offers.path(output)
-        self.client.transport.download(path, sink, max_bytes=most, progress=self.progress, label=output.name)
+        path = Offers.fetch(self.client, self.folder, self.epoch).path(output)
+        self.client.transport.download(
+            path, sink, max_bytes=max_bytes, progress=self.progress, label=output.name
+        )
 
     def log(self, closing: Closing, arguments: Arguments) -> tuple[bytes, bytes]:
         """Download log and keys."""
@@ -175,7 +180,8 @@ class _Opener:
             name=output.name,
         )
         with tempfile.TemporaryFile(dir=self.folder.path) as sealed:
-            self.files.copy_result(output, sealed)
+            most = most_sealed_bytes(self.anchor.arguments)
+            self.files.copy_result(output, sealed, max_bytes=most)
             check_sealed(sealed, output)
             if self.to is None:
                 with Path(os.devnull).open("wb") as nowhere:
@@ -211,7 +217,7 @@ def save_sealed(
     named = _named_for(client, closing, arguments)
     for output in named:
         with (to / output.sha256.hex()).open("w+b") as sealed:
-            files.copy_result(output, sealed)
+            files.copy_result(output, sealed, max_bytes=most_sealed_bytes(arguments))
             check_sealed(sealed, output)
     if closing.log_sha256 is None or not _reads_log(client, arguments):
         return len(named)

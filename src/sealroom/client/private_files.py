@@ -8,6 +8,7 @@ Spec: docs/spec/contacts.md, docs/spec/journal.md.
 import errno
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,8 @@ from sealroom.core.errors import MalformedError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _DESCRIPTORS = Path("/proc/self/fd")
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Of a pipe that somebody put there, opening waits for nobody.
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def make_private_folder(path: Path) -> None:
@@ -75,12 +77,10 @@ def placing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
 
 def _unnamed(folder: Path, mode: int) -> int | None:
     """Make a file without a name in `folder`; `None` where the system or the file system has none."""
-    if sys.platform != "linux" or not _DESCRIPTORS.is_dir():
-        return None
-    try:
-        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, mode)
-    except OSError:
-        return None
+    if sys.platform == "linux" and _DESCRIPTORS.is_dir():
+        with suppress(OSError):
+            return os.open(folder, os.O_TMPFILE | os.O_WRONLY, mode)
+    return None
 
 
 def _give_name(descriptor: int, path: Path) -> None:
@@ -102,20 +102,31 @@ def write_private(path: Path, content: bytes) -> None:
 
 def read_bounded(path: Path, *, max_bytes: int, what: str) -> bytes:
     """Read a whole file of at most `max_bytes`, or raise `MalformedError`; `FileNotFoundError` passes."""
+    with open_regular(path, what=what) as file:
+        try:
+            content = file.read(max_bytes + 1)
+        except OSError as error:
+            raise MalformedError(f"{what}: cannot be read: {error.strerror}") from error
+    if len(content) > max_bytes:
+        raise MalformedError(f"{what}: larger than {max_bytes} bytes")
+    return content
+
+
+def open_regular(path: Path, *, what: str) -> BinaryIO:
+    """Open a regular file, not through a link, for reading; `FileNotFoundError` passes.
+
+    Raises `MalformedError` for anything else that has the name, and waits for nobody.
+    """
     try:
         descriptor = os.open(path, _READ)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise MalformedError(f"{what}: cannot be opened: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise MalformedError(f"{what}: cannot be read: {error.strerror}") from error
-    if len(content) > max_bytes:
-        raise MalformedError(f"{what}: larger than {max_bytes} bytes")
-    return content
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise MalformedError(f"{what}: not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def flush_folder(path: Path) -> None:

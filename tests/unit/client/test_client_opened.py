@@ -1,5 +1,6 @@
 """What a receipt names, opened by its readers: from a folder that a hostile server may have filled."""
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -188,6 +189,28 @@ def test_a_container_that_is_withheld_or_changed_fails_its_check(
     group = open_named(rita.client, made.run, made.files, to=tmp_path / "opened")
     assert failed(group) == ["opened.results" if name == "result" else "opened.log"]
     assert name == "log" or list((tmp_path / "opened").glob("*")) == []
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "link", "endless"])
+@pytest.mark.parametrize("name", ["result", "log"])
+def test_what_is_no_container_in_the_folder_fails_its_check_and_holds_nobody_up(
+    rita: Desk, tmp_path: Path, name: str, what: str
+) -> None:
+    made = sealed(tmp_path / "sealed", rita)
+    path = getattr(made, name)
+    elsewhere = path.rename(tmp_path / "elsewhere")
+    match what:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "link":
+            path.symlink_to(elsewhere)
+        case _:
+            path.touch()
+            os.truncate(path, 1 << 40)
+    group = open_named(rita.client, made.run, made.files, to=None)
+    assert failed(group) == ["opened.results" if name == "result" else "opened.log"]
 
 
 def test_a_container_that_the_closing_names_and_another_key_sealed_fails(rita: Desk, tmp_path: Path) -> None:
