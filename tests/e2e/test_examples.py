@@ -15,6 +15,7 @@ from platform_world import World
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_a_table_is_scored_with_a_secret_model(world: World) -> None:
     table = b"customer,age,income,late\nann,30,2.5,0\nbob,55,1,3\n"
     scores = play(world, "scoring", [{"customers.csv": table}])["scores.csv"]
