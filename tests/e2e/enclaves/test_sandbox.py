@@ -121,6 +121,7 @@ def attempts():
         "mount": lambda: call("mount", b"none", b"/", b"tmpfs", 0, None),
         "make a user namespace": lambda: call("unshare", 0x10000000),
         "make a ring of calls": lambda: call("syscall", 425, 1, ctypes.create_string_buffer(256)),
+        "make a queue of messages": lambda: call("msgget", 1, 0o1666),
         "untie from the parent": lambda: call("prctl", 1, 0, 0, 0, 0),
         "load a library from scratch": lambda: load_from(scratch),
         "load a library from the spool": lambda: load_from(results),
