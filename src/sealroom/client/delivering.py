@@ -16,7 +16,7 @@ from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Request
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.sealing.commitment import NO_COMMITMENT
-from sealroom.core.sealing.delivery import seal_delivery
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.words import derive_preshared_key
 from sealroom.core.wire.delivery import DeliveryRefusal
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave

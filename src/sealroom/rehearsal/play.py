@@ -24,7 +24,7 @@ from sealroom.core.evidence.policy import Word
 from sealroom.core.evidence.receipt import SimulatedReceipt, insecure_verify_simulated_receipt
 from sealroom.core.evidence.verify import insecure_verify_simulated_evidence
 from sealroom.core.sealing.context import Context
-from sealroom.core.sealing.delivery import seal_delivery
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.log import LogKeys, find_log_key, open_log
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.wire import spool as names

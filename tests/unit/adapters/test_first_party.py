@@ -86,6 +86,8 @@ def test_nothing_of_other_zones_is_measured() -> None:
         "core/wire/service_arguments.py",
         "core/sealing/invitation.py",
         "core/sealing/words.py",
+        "core/sealing/delivery_sealing.py",
+        "core/wire/enclave.py",
     ],
 )
 def test_what_runs_at_home_or_in_services_only_is_not_measured(path: str) -> None:

@@ -27,7 +27,8 @@ from sealroom.client.session import Client
 from sealroom.client.store import JoinedComputation
 from sealroom.client.transport import Request, ServerAddress
 from sealroom.core.errors import MalformedError, PolicyError, TransportError, VerificationError
-from sealroom.core.sealing.delivery import open_delivery, seal_delivery
+from sealroom.core.sealing.delivery import open_delivery
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey
 from sealroom.core.sealing.invitation import Invitation
 from sealroom.core.sealing.keys import SigningKey

@@ -24,7 +24,8 @@ from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
 from sealroom.core.sealing.container import open_bytes, seal_stream
 from sealroom.core.sealing.context import Context
-from sealroom.core.sealing.delivery import NO_COMMITMENT, seal_delivery
+from sealroom.core.sealing.delivery import NO_COMMITMENT
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.keys import DataKey, PreSharedKey, SigningKey
 from sealroom.core.sealing.log import LogKey, LogKeys, find_log_key, open_log
 from sealroom.core.sealing.output_key import derive_output_key

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from enclave_world import Party, World
 
-from sealroom.core.compat.legacy_delivery import LegacyDelivery, seal_legacy_delivery
+from sealroom.core.compat.legacy_delivery import LegacyDelivery
+from sealroom.core.compat.legacy_sealing import seal_legacy_delivery
 from sealroom.core.compat.whole_file import open_whole_file, seal_whole_file
 from sealroom.core.sealing.keys import PreSharedKey, SigningKey
 from sealroom.core.wire.enclave import SimulatedEnclave

@@ -10,7 +10,7 @@ from enclave_world import MRENCLAVE, WAIT_FOR_GO, World
 
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.delivery import seal_delivery
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey, seal_box
 from sealroom.core.sealing.keys import PreSharedKey, SigningKey
 from sealroom.core.sealing.secret import SecretBuffer

@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.delivery import seal_delivery
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey, IdentityKey, RunKey
 from sealroom.core.sealing.keys import DataKey, PreSharedKey, SigningKey
 from sealroom.core.sealing.receipt import sign_closing, sign_opening, sign_refusal

@@ -1,29 +1,23 @@
 """The published client's key delivery: 176 octets, in which neither sender nor role nor contract stands.
 
-Sealing takes a verified enclave whose measured arguments ask for this form; opening gives the two keys in
-buffers that can be erased. Must never be used where the arguments say another form.
+Opening gives the two keys in buffers that can be erased; sealing is done at home, in `legacy_sealing`. Must
+never be used where the arguments say another form.
 Spec: docs/spec/legacy-delivery.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from nacl._sodium import ffi
-
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.delivery import BoxRefusedError, check_recipient
-from sealroom.core.sealing.enclave_keys import BoxKey, box_form, seal_box
-from sealroom.core.sealing.keys import DataKey, PreSharedKey, SigningKey
-from sealroom.core.sealing.secret import SecretBuffer
+from sealroom.core.sealing.delivery import BoxRefusedError
+from sealroom.core.sealing.enclave_keys import BoxKey
+from sealroom.core.sealing.keys import DataKey, PreSharedKey
 from sealroom.core.wire.byte_fields import KEY_SIZE, SIGNATURE_SIZE, check_size
 from sealroom.core.wire.delivery import RefusalReason
-from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.signatures import verify_ed25519
-from sealroom.core.wire.terms import DeliveryForm
 
 BOX_SIZE = 112
 DELIVERY_SIZE = SIGNATURE_SIZE + BOX_SIZE
@@ -31,7 +25,6 @@ MESSAGE_SIZE = 1 + 1 + KEY_SIZE + DELIVERY_SIZE
 _MARK = 0
 _SENDER_AT = 2
 _DELIVERY_AT = _SENDER_AT + KEY_SIZE
-_PLAIN_SIZE = PreSharedKey.SIZE + DataKey.SIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +70,7 @@ class LegacyDelivery:
         """Verify that `sender_pk` signed this box for `computation`; raises `VerificationError`."""
         verify_ed25519(
             public_key=self.sender_pk,
-            message=_message(computation, self.box),
+            message=signed_message(computation, self.box),
             signature=self.signature,
             field="delivery signature",
         )
@@ -109,38 +102,6 @@ def open_legacy_delivery(delivery: LegacyDelivery, *, box_key: BoxKey) -> Legacy
         plain.wipe()
 
 
-def seal_legacy_delivery(
-    *,
-    to: VerifiedEnclave | SimulatedEnclave,
-    role: Role,
-    signing_key: SigningKey,
-    preshared_key: PreSharedKey,
-    data_key: DataKey,
-    now: datetime,
-    insecure_accept_simulated: UUID | None = None,
-) -> bytes:
-    """Seal the two keys to the enclave `to`, giving the 176 octets that the published client would send.
-
-    Raises `PolicyError` for an enclave that is simulated and not accepted, was verified ten minutes before
-    `now` or earlier, does not list the sender in `role`, or asks for another form of delivery.
-    """
-    check_recipient(
-        to,
-        role=role,
-        public_key=signing_key.public_key,
-        form=DeliveryForm.LEGACY,
-        now=now,
-        insecure_accept_simulated=insecure_accept_simulated,
-    )
-    plain = SecretBuffer(_PLAIN_SIZE)
-    ffi.memmove(plain.cdata, preshared_key.cdata, PreSharedKey.SIZE)
-    ffi.memmove(plain.cdata + PreSharedKey.SIZE, data_key.cdata, DataKey.SIZE)
-    try:
-        box = seal_box(plain, box_form(to.identity_pk))
-    finally:
-        plain.wipe()
-    return signing_key.sign(_message(to.arguments.computation, box)) + box
-
-
-def _message(computation: UUID, box: bytes) -> bytes:
+def signed_message(computation: UUID, box: bytes) -> bytes:
+    """Return what the sender of a box signs."""
     return computation.bytes + box

@@ -26,8 +26,8 @@ from sealroom.core.compat.legacy_delivery import (
     MESSAGE_SIZE,
     LegacyDelivery,
     open_legacy_delivery,
-    seal_legacy_delivery,
 )
+from sealroom.core.compat.legacy_sealing import seal_legacy_delivery
 from sealroom.core.errors import MalformedError, PolicyError, VerificationError
 from sealroom.core.sealing.delivery import BoxRefusedError
 from sealroom.core.sealing.enclave_keys import BoxKey

@@ -20,7 +20,8 @@ from sealing_cases import (
 
 from sealroom.core.errors import PolicyError, VerificationError
 from sealroom.core.sealing.commitment import NO_COMMITMENT
-from sealroom.core.sealing.delivery import BoxRefusedError, commitment_fits, open_delivery, seal_delivery
+from sealroom.core.sealing.delivery import BoxRefusedError, commitment_fits, open_delivery
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey, seal_box
 from sealroom.core.sealing.keys import DataKey, PreSharedKey, SigningKey
 from sealroom.core.sealing.secret import SecretBuffer

@@ -9,7 +9,7 @@ import pytest
 from sealing_cases import COMPUTATION, FIRST_DATA_KEY, NOW, make_arguments
 
 from sealroom.core.sealing.container import HEADER_SIZE, Context, Header, seal_bytes, unlock
-from sealroom.core.sealing.delivery import seal_delivery
+from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.keys import DataKey, PreSharedKey
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.wire.enclave import SimulatedEnclave
