@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sealroom.adapters.host_checks import installed_pal, this_host
 from sealroom.adapters.release import load_release
 from sealroom.adapters.runtime_packages import stage_runtime
-from sealroom.core.measurement.runtime_bill import parse_runtime_bill
+from sealroom.adapters.sgx_self_test import NAME, Gramine, prepare_self_test
+from sealroom.core.measurement.runtime_bill import RuntimeBill, parse_runtime_bill
+from sealroom.core.measurement.signing_key import new_enclave_signing_key
 
 _TOOL = Path(__file__).resolve().parents[2] / "tools/make_runtime_bill.py"
 
@@ -69,3 +72,19 @@ def test_two_people_make_the_same_bill_and_a_runtime_that_runs(tmp_path: Path) -
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.strip() == str(runtime / "lib/python3.11/os.py")
+    _starts_in_gramine(tmp_path / "enclave", bill, packages=second_folder)
+
+
+def _starts_in_gramine(folder: Path, bill: RuntimeBill, *, packages: Path) -> None:
+    """Without SGX the self-test's enclave runs up to the request for a quote, where Gramine is installed."""
+    program, pal = shutil.which("gramine-direct"), installed_pal(this_host())
+    if program is None or pal is None:
+        print("gramine-direct is not on the PATH: the runtime was not tried in Gramine")
+        return
+    key = new_enclave_signing_key()
+    gramine = Gramine.of(pal)
+    prepare_self_test(folder, bill=bill, packages=packages, gramine=gramine, signer=key, date="2025-01-31")
+    shutil.copyfile(folder / f"{NAME}.manifest.sgx", folder / f"{NAME}.manifest")
+    ran = subprocess.run([program, NAME], cwd=folder, capture_output=True, text=True, check=False)
+    assert "/dev/attestation/user_report_data" in ran.stdout
+    assert (folder / "spool/started").read_text().startswith("3.11.")

@@ -108,6 +108,11 @@ def _gramine(host: Host, pals: tuple[KnownPal, ...]) -> Iterator[HostCheck]:
     )
 
 
+def installed_pal(host: Host) -> Path | None:
+    """Find the `libpal.so` for SGX beside gramine-sgx."""
+    return _pal(host.which("gramine-sgx"))
+
+
 def _pal(program: Path | None) -> Path | None:
     if program is None:
         return None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
 import click
 
-from sealroom.adapters.host_checks import HostCheck, Purpose, examine, this_host
+from sealroom.adapters.host_checks import HostCheck, Purpose, examine, installed_pal, this_host
 from sealroom.adapters.release import load_release
-from sealroom.cli.exit_codes import ExitCode
-from sealroom.cli.options import Invocation, command_options
+from sealroom.adapters.sgx_self_test import Gramine, prepare_self_test, run_self_test
+from sealroom.cli.exit_codes import CommandError, ExitCode
+from sealroom.cli.options import INPUT_FILE, Invocation, command_options
+from sealroom.cli.sign import read_signing_key
 
 
 @click.command("doctor")
@@ -17,13 +23,28 @@ from sealroom.cli.options import Invocation, command_options
     type=click.Choice([purpose.value for purpose in Purpose]),
     help="Exit 1 unless everything is here for this kind of enclave.",
 )
+@click.option(
+    "--self-test",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="PACKAGES",
+    help="Start a first enclave on SGX, with the runtime of this release out of PACKAGES, a folder with "
+    "the packages that its bill of materials names.",
+)
+@click.option("--key", type=INPUT_FILE, help="With --self-test: the signing key, PEM.")
 @command_options
-def command(invocation: Invocation, purpose: str | None) -> int:
+def command(invocation: Invocation, purpose: str | None, self_test: Path | None, key: Path | None) -> int:
     """Say what this machine has for running enclaves, what is missing, and what brings it.
 
     Nothing is changed. A machine that looks complete proves nothing to a participant: `sealroom evidence
-    verify` does. This release starts no enclaves on SGX yet; see docs/limits.md.
+    verify` does. The server starts no enclaves on SGX yet; see docs/limits.md.
+
+    The self-test makes an enclave as a computation's is made, without foreign code, starts it with
+    gramine-sgx, and compares the MRENCLAVE of its quote with the computed one. Any Gramine will do.
     """
+    if (self_test is None) != (key is None):
+        raise click.UsageError("--self-test and --key are given together")
+    if self_test is not None and key is not None:
+        return _self_test(invocation, self_test, key)
     checks = examine(this_host(), pals=load_release().pals)
     ready = {kind: _is_ready(checks, kind) for kind in Purpose}
     document = {
@@ -32,6 +53,31 @@ def command(invocation: Invocation, purpose: str | None) -> int:
     }
     invocation.console.result(document, lambda: _print(invocation, checks))
     return ExitCode.DONE if purpose is None or ready[Purpose(purpose)] else ExitCode.REFUSED
+
+
+def _self_test(invocation: Invocation, packages: Path, key: Path) -> int:
+    pal = installed_pal(this_host())
+    if pal is None:
+        raise CommandError("self-test: no libpal.so beside gramine-sgx", code="no_gramine")
+    bill = load_release().sgx_runtime
+    if bill is None:
+        raise CommandError("self-test: this release has no runtime for SGX", code="no_runtime")
+    signer = read_signing_key(key)
+    with tempfile.TemporaryDirectory(prefix="sealroom-self-test-") as folder:
+        invocation.console.say("making the enclave")
+        test = prepare_self_test(
+            Path(folder) / "enclave",
+            bill=bill,
+            packages=packages,
+            gramine=Gramine.of(pal),
+            signer=signer,
+            date=f"{datetime.now(UTC):%Y-%m-%d}",
+        )
+        invocation.console.say(f"starting it: {' '.join(test.command)}")
+        run_self_test(test)
+    document = {"mrenclave": test.mrenclave.hex(), "passed": True}
+    invocation.console.result(document, lambda: click.echo(f"passed: MRENCLAVE {test.mrenclave.hex()}"))
+    return ExitCode.DONE
 
 
 def _is_ready(checks: tuple[HostCheck, ...], purpose: Purpose) -> bool:

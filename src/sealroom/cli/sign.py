@@ -19,6 +19,7 @@ from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.signing import SigstructSigner, sign_sigstruct
 from sealroom.core.measurement.signing_key import (
     MAX_KEY_BYTES,
+    EnclaveSigningKey,
     is_encrypted,
     parse_enclave_signing_key,
     parse_public_modulus,
@@ -68,12 +69,17 @@ def command(
 
 def _signer(key: Path | None, key_command: str | None, public_key: Path | None) -> SigstructSigner:
     if key is not None and key_command is None and public_key is None:
-        pem = read_file(key, max_bytes=MAX_KEY_BYTES)
-        return parse_enclave_signing_key(pem, passphrase=ask_passphrase() if is_encrypted(pem) else None)
+        return read_signing_key(key)
     if key is None and key_command is not None and public_key is not None:
         modulus = parse_public_modulus(read_file(public_key, max_bytes=MAX_KEY_BYTES))
         return _Device(shlex.split(key_command), modulus)
     raise click.UsageError("give --key, or --key-command together with --public-key")
+
+
+def read_signing_key(path: Path) -> EnclaveSigningKey:
+    """Read a signing key, asking for its passphrase where it has one."""
+    pem = read_file(path, max_bytes=MAX_KEY_BYTES)
+    return parse_enclave_signing_key(pem, passphrase=ask_passphrase() if is_encrypted(pem) else None)
 
 
 class _Device:

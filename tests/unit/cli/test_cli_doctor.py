@@ -1,0 +1,42 @@
+"""`sealroom doctor --self-test`, up to the machine that it needs."""
+
+import hashlib
+from pathlib import Path
+
+from transcript import play
+
+from sealroom.insecure.synthetic_pal import synthetic_pal
+
+_KEY = Path(__file__).parents[2] / "vectors" / "measurement" / "sigstruct-plain" / "key"
+
+
+def test_the_self_test_wants_a_key_and_says_so(tmp_path: Path) -> None:
+    said = play(["doctor", "--self-test", "."], folder=tmp_path, environment={})
+    assert said.exit_code == 64
+    assert "--self-test and --key are given together" in said.output
+
+
+def test_the_self_test_names_what_the_machine_lacks(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"")
+    words = ["doctor", "--self-test", ".", "--key", "key"]
+    said = play(words, folder=tmp_path, environment={"PATH": str(tmp_path)})
+    assert said.exit_code != 0
+    assert "no libpal.so beside gramine-sgx" in said.output
+
+
+def test_the_self_test_names_the_packages_that_are_not_there(tmp_path: Path) -> None:
+    for name, content in {
+        "bin/gramine-sgx": b"#!/bin/sh\n",
+        "lib/gramine/sgx/libpal.so": synthetic_pal(),
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "key").write_bytes(_KEY.read_bytes())
+    (tmp_path / "packages").mkdir()
+    other = tmp_path / "packages/libc6.deb"
+    other.write_bytes(hashlib.sha256(b"another").digest())
+    words = ["doctor", "--self-test", "packages", "--key", "key"]
+    said = play(words, folder=tmp_path, environment={"PATH": str(tmp_path / "bin")})
+    assert said.exit_code == 1
+    assert "no package with the digest of cffi" in said.output
