@@ -94,6 +94,7 @@ def test_the_same_delivery_twice_changes_nothing_and_other_bytes_are_refused(wor
     scene.wait_for(State.SUCCEEDED)
 
 
+@pytest.mark.slow
 def test_an_older_delivery_replayed_to_a_new_launch_fills_no_slot(world: World) -> None:
     scene = world.scene().prepare()
     deliver(scene.data[0])

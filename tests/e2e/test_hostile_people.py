@@ -175,6 +175,7 @@ def test_evidence_with_one_changed_byte_is_refused(waiting: tuple[Scene, Scene])
             scene.data[0].insecure_verify_simulated(POLICY, bundle=changed)
 
 
+@pytest.mark.slow
 def test_old_evidence_leads_to_no_key_in_the_new_enclave(world: World) -> None:
     scene = world.scene().prepare()
     old = scene.owner.fetch_evidence()

@@ -58,6 +58,7 @@ def check_by_another_implementation(receipt: bytes, bundle: bytes) -> None:
     assert second_opinion.statement(signed["opening"], run_key) is None
 
 
+@pytest.mark.slow
 def test_one_person_in_two_roles_and_an_empty_file(world: World) -> None:
     both, code = world.person("both"), world.person("code")
     scene = world.propose(owner=both, code=code, data=[both], readers=[both])

@@ -17,6 +17,9 @@ from sealroom.server.config import ServerLimits
 from sealroom.server.errors import ErrorCode
 from sealroom.server.schema import Account, IdempotencyKey
 
+# A quarter of a minute in all: with the end-to-end tests, so that unit tests stay under one.
+pytestmark = pytest.mark.e2e
+
 # Accounts and headers
 
 
