@@ -12,6 +12,8 @@ from sealroom.server.launchers.base import LaunchState, LaunchStatus
 from sealroom.server.launchers.host_files import EndReason
 from sealroom.server.schema import Launch
 
+pytestmark = pytest.mark.e2e
+
 
 def test_a_launch_starts_when_all_keys_and_the_code_are_there(study: Study, world: ServerWorld) -> None:
     study.register(Role.CODE_PROVIDER, Role.DATA_PROVIDER)
