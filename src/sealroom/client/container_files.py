@@ -8,6 +8,7 @@ length changed on the way for a whole one. Spec: docs/spec/container.md.
 import errno
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ def open_file(source: int, sink: int, *, key: Secret32, context: Context, extras
     return layout.plain_size
 
 
-class _Work:
+class _Work(ABC):
     """One container between two files, cut into batches of chunks."""
 
     def __init__(
@@ -115,8 +116,9 @@ class _Work:
         for number in numbers:
             self._batch(_Batch.of(self._layout, number, self._in_batch, buffer))
 
+    @abstractmethod
     def _batch(self, batch: "_Batch") -> None:
-        raise NotImplementedError
+        """Seal or open one piece."""
 
     def _hash_plain(self, batch: "_Batch") -> None:
         if self._extras.plain is not None:

@@ -5,6 +5,7 @@ there; helpers only seal and open what lies in memory. Must never: write a byte 
 or end without an error on a stream that was cut. Spec: docs/spec/container.md, "Reading".
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,7 +63,7 @@ class _Batch:
     last: bool
 
 
-class _Work:
+class _Work(ABC):
     """One container from a stream to a stream, batch by batch."""
 
     def __init__(self, source: Readable, sink: Writable, cipher: ChunkCipher, chunk_size: int) -> None:
@@ -122,16 +123,17 @@ class _Work:
             self._work(chunk, batch.first + place, final=batch.last and place == len(chunks) - 1)
         return batch
 
+    @abstractmethod
     def _fill(self, buffer: memoryview) -> int:
         """Read into `buffer`, and return how much of it the chunks then take."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _work(self, chunk: memoryview, index: int, *, final: bool) -> None:
-        raise NotImplementedError
+        """Seal or open one piece."""
 
+    @abstractmethod
     def _write(self, batch: _Batch) -> int:
         """Write what came of a batch, and return how many bytes of plaintext it has."""
-        raise NotImplementedError
 
 
 class _Sealing(_Work):
