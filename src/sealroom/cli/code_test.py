@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +16,7 @@ from sealroom.cli.console import Console, Progress
 from sealroom.cli.contract_options import chosen_limits, chosen_logs, contract_options
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FOLDER, EmailType, Invocation, command_options
+from sealroom.cli.waiting import Steps
 from sealroom.core.wire.foreign_text import visible_lines
 from sealroom.core.wire.receipt_closing import Outcome
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_CONSUMER = "result-consumer@code.test"
 _CACHE_VARIABLE = "XDG_CACHE_HOME"
-_WHEEL = "|/-\\"
-_TICK_SECONDS = 0.25
 
 
 @click.command("test")
@@ -88,7 +84,7 @@ def _play(invocation: Invocation, folder: Path, to: Path | None, choices: Mappin
     if not isinstance(consumers, tuple):
         raise TypeError("click gave --result-consumer another type")
     results, console = _results_folder(to), invocation.console
-    with _removed_if_empty(results), console.transfers() as progress, _Steps(console) as steps:
+    with _removed_if_empty(results), console.transfers() as progress, Steps(console) as steps:
         return Rehearsal(
             program=folder,
             providers=providers,
@@ -245,36 +241,3 @@ def _document(report: Report) -> dict[str, object]:
             {"name": held.name, "on": held.on, "detail": held.detail} for held in report.protections
         ],
     }
-
-
-class _Steps:
-    """Says each step once, and turns a wheel beside it while it goes on."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = sys.stderr.isatty() and not console.as_json
-        self._said = ""
-        self._since = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._clear()
-
-    def tell(self, text: str) -> None:
-        """Say `text` if it is news."""
-        if text != self._said:
-            self._clear()
-            self._said, self._since = text, time.monotonic()
-            self._console.say(text)
-        elif self._live:
-            passed = time.monotonic() - self._since
-            wheel = _WHEEL[int(passed / _TICK_SECONDS) % len(_WHEEL)]
-            click.echo(f"\r{wheel} {passed:.0f} s", nl=False, err=True)
-
-    def _clear(self) -> None:
-        if self._live:
-            click.echo("\r\x1b[K", nl=False, err=True)

@@ -20,8 +20,10 @@ _WHEEL = "|/-\\"
 _MOST_NAMES = 6
 
 
-class Waiting:
-    """Shows what is waited for. A context manager: whatever ends it leaves the terminal's line clean."""
+class Steps:
+    """Says each step once, and turns a wheel beside it. Whatever ends the context leaves the line clean."""
+
+    _HINT = ""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -36,6 +38,37 @@ class Waiting:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._clear()
+
+    def tell(self, text: str) -> None:
+        """Say `text` if it is news; otherwise turn the wheel."""
+        if text == self._said:
+            self._tick()
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        if text == self._said:
+            return
+        self._clear()
+        self._said = text
+        self._since = time.monotonic()
+        self._console.say(text)
+
+    def _tick(self) -> None:
+        if self._live:
+            waited = time.monotonic() - self._since
+            wheel = _WHEEL[int(waited / _TICK_SECONDS) % len(_WHEEL)]
+            note = f"{wheel} {waited:.0f} s{self._HINT}"
+            click.echo(f"\r{note}", nl=False, err=True)
+
+    def _clear(self) -> None:
+        if self._live:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+class Waiting(Steps):
+    """Shows what is waited for."""
+
+    _HINT = " (Ctrl-C stops; the same command goes on here)"
 
     @property
     def began(self) -> bool:
@@ -53,25 +86,6 @@ class Waiting:
     def stop(self, text: str) -> None:
         """Say what happens now instead, if that is news."""
         self._say(text)
-
-    def _say(self, text: str) -> None:
-        if text == self._said:
-            return
-        self._clear()
-        self._said = text
-        self._since = time.monotonic()
-        self._console.say(text)
-
-    def _tick(self) -> None:
-        if self._live:
-            waited = time.monotonic() - self._since
-            wheel = _WHEEL[int(waited / _TICK_SECONDS) % len(_WHEEL)]
-            note = f"{wheel} {waited:.0f} s (Ctrl-C stops; the same command goes on here)"
-            click.echo(f"\r{note}", nl=False, err=True)
-
-    def _clear(self) -> None:
-        if self._live:
-            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def missing_people(found: Computation) -> str | None:
