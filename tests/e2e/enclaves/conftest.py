@@ -172,7 +172,7 @@ def make_launch(
             max_seconds=max_seconds,
             grace_seconds=1,
             start_seconds=start_seconds,
-            max_spool_bytes=1 << 20,
+            max_spool_bytes=1 << 30,
         )
         write_whole(folder / HOST_FOLDER / ORDER, order.to_json())
         write_whole(folder.parent / EPOCH, str(epoch).encode())
