@@ -79,6 +79,13 @@ class Context:
             computation=computation, purpose=Purpose.LOG, owner_pk=NO_OWNER, enclave=box_pk, name=LOG_NAME
         )
 
+    @classmethod
+    def service(cls, *, service: UUID, path: str) -> Context:
+        """Bind a file of a service's package to its application and its path in the archive."""
+        return cls(
+            computation=service, purpose=Purpose.SERVICE, owner_pk=NO_OWNER, enclave=NO_ENCLAVE, name=path
+        )
+
     def to_bytes(self) -> bytes:
         """Serialise for key derivation: `uuid | purpose | owner_pk | enclave | u16 length | name`."""
         name = self.name.encode("utf-8")
