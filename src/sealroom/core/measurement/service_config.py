@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire.byte_fields import MAX_NUMBER, check_at_most, parse_choice
 from sealroom.core.wire.service_arguments import (
+    Connections,
     Interface,
     check_application,
     check_health,
@@ -27,6 +28,7 @@ _KEYS = frozenset(
         "tests_cmd",
         "tests_requirements",
         "interface",
+        "connect",
         "max_memory",
     }
 )
@@ -40,6 +42,7 @@ class ServiceConfig:
     application: str
     health: str
     interface: Interface | None
+    connect: Connections
     max_memory: int
     tests_command: str | None
     tests_requirements: tuple[str, ...]
@@ -62,6 +65,11 @@ class ServiceConfig:
             interface=parse_choice(Interface, interface, field="config.toml: interface")
             if interface
             else None,
+            connect=parse_choice(
+                Connections,
+                _text(table, "connect", default=Connections.NONE.value),
+                field="config.toml: connect",
+            ),
             max_memory=_number(table, "max_memory", default=DEFAULT_MAX_MEMORY),
             tests_command=_text(table, "tests_cmd", default="") or None,
             tests_requirements=_texts(table, "tests_requirements"),

@@ -21,7 +21,7 @@ MAX_SERVICE_ARGUMENTS_BYTES = 64 * 1024
 MAX_HOSTS = 32
 SPAWN_SIZE = 16
 
-_FIXED_ITEMS = 17
+_FIXED_ITEMS = 18
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _APPLICATION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _HEALTH = re.compile(r"(?:/[A-Za-z0-9._~/%-]*)?")
@@ -41,6 +41,13 @@ class CertificateMode(Enum):
     RA_TLS = "ra-tls"
     OWN = "own"
     PLAIN = "plain"
+
+
+class Connections(Enum):
+    """Whom the application may connect to by itself; being connected to needs no permission."""
+
+    NONE = "none"
+    ANY = "any"
 
 
 class ServiceLogs(Enum):
@@ -65,6 +72,7 @@ class ServiceArguments:
     port: int
     lifetime_days: int
     bootstrap_seconds: int
+    connect: Connections
     logs: ServiceLogs
     max_memory: int
     code_digest: bytes
@@ -103,6 +111,7 @@ class ServiceArguments:
             f"port={self.port}",
             f"lifetime-days={self.lifetime_days}",
             f"bootstrap-seconds={self.bootstrap_seconds}",
+            f"connect={self.connect.value}",
             f"logs={self.logs.value}",
             f"max-memory={self.max_memory}",
             f"code={self.code_digest.hex()}",
@@ -140,6 +149,7 @@ def service_arguments_from_items(items: Sequence[str]) -> ServiceArguments:
         port=reader.number("port"),
         lifetime_days=reader.number("lifetime-days"),
         bootstrap_seconds=reader.number("bootstrap-seconds"),
+        connect=parse_choice(Connections, reader.value("connect"), field="connect"),
         logs=parse_choice(ServiceLogs, reader.value("logs"), field="logs"),
         max_memory=reader.number("max-memory"),
         code_digest=parse_hex(reader.value("code"), field="code", size=DIGEST_SIZE),
