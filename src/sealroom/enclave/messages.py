@@ -3,7 +3,7 @@
 What for: every read and write of host memory goes through `HostFolder`. A name is fixed or comes from a
 checked list, never from a message; no link is followed, in any part of a path; what is no regular file is
 closed unread; a size is known before the reading starts; a message is read once, into a buffer that the host
-cannot reach.
+cannot reach. Whatever changes a file is done by the folder's writer.
 
 Must never: list a folder, read a file a second time to believe it more, or hand out a path.
 Spec: docs/spec/spool.md; docs/spec/enclave-session.md, "Reading host files".
@@ -18,16 +18,19 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire.spool import TEMPORARY_SUFFIX
+from sealroom.enclave.host_writer import HostWriter
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OVERWRITE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _HASH_BLOCK = 1 << 20
+_CLOSED = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +41,34 @@ class HashedFile:
     start: bytes
 
 
+class HostFile:
+    """A file that is being written, by the writer's descriptor, which no other thread may use or close."""
+
+    def __init__(self, descriptor: int, writer: HostWriter) -> None:
+        self._descriptor = descriptor
+        self._writer = writer
+
+    def write(self, content: bytes | memoryview) -> int:
+        """Write what fits; returns how much that was."""
+        return self._writer.do(partial(os.write, self._descriptor, content))
+
+    def close(self) -> None:
+        """Close the descriptor; a second time does nothing."""
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        if descriptor != _CLOSED:
+            self._writer.do(partial(os.close, descriptor))
+
+
 class HostFolder:
     """One folder of the host's, named by its path and reached afresh for each call.
 
-    No descriptor is kept between calls: the program that runs later may close every one that it finds.
+    No descriptor is kept between calls, but of what is being written: the program that runs later may close
+    every one that it finds.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, writer: HostWriter | None = None) -> None:
         self._folder = folder
+        self._writer = HostWriter() if writer is None else writer
 
     def read(self, name: str, *, max_bytes: int) -> bytes | None:
         """Read a whole file once, or return `None` when there is none.
@@ -100,22 +123,23 @@ class HostFolder:
 
     def write(self, name: str, content: bytes | bytearray) -> None:
         """Write a file under a temporary name, then give it its own: a reader finds all of it or nothing."""
-        with self.create(name) as file:
+        self._writer.do(partial(self._write, name, content))
+
+    def create(self, name: str) -> HostFile:
+        """Create the temporary file of `name`, in place of any that is there; `complete` finishes it."""
+        return HostFile(self._writer.do(partial(self._create, name)), self._writer)
+
+    def complete(self, temporary: str, *, start: bytes, name: str) -> None:
+        """Overwrite the first octets of the temporary file of `temporary`, and rename it to `name`."""
+        self._writer.do(partial(self._complete, temporary, start, name))
+
+    def discard(self, name: str) -> None:
+        """Remove the temporary file of `name`, if it is there."""
+        self._writer.do(partial(self._discard, name))
+
+    def _write(self, name: str, content: bytes | bytearray) -> None:
+        with io.FileIO(self._create(name), "r+") as file:
             _write_all(file, content)
-        self.publish(name)
-
-    def create(self, name: str) -> io.FileIO:
-        """Create the temporary file of `name`, in place of any that is there; `publish` finishes it."""
-        parent, temporary = self._parent(name, make=True), _last(name) + TEMPORARY_SUFFIX
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=parent)
-            return io.FileIO(os.open(temporary, _CREATE_FLAGS, 0o644, dir_fd=parent), "r+")
-        finally:
-            os.close(parent)
-
-    def publish(self, name: str) -> None:
-        """Rename the temporary file of `name` to `name`."""
         parent = self._parent(name)
         try:
             temporary = _last(name) + TEMPORARY_SUFFIX
@@ -123,8 +147,16 @@ class HostFolder:
         finally:
             os.close(parent)
 
-    def complete(self, temporary: str, *, start: bytes, name: str) -> None:
-        """Overwrite the first octets of the temporary file of `temporary`, and rename it to `name`."""
+    def _create(self, name: str) -> int:
+        parent, temporary = self._parent(name, make=True), _last(name) + TEMPORARY_SUFFIX
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=parent)
+            return os.open(temporary, _CREATE_FLAGS, 0o644, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+    def _complete(self, temporary: str, start: bytes, name: str) -> None:
         parent = self._parent(name)
         try:
             source = _last(temporary) + TEMPORARY_SUFFIX
@@ -134,8 +166,7 @@ class HostFolder:
         finally:
             os.close(parent)
 
-    def discard(self, name: str) -> None:
-        """Remove the temporary file of `name`, if it is there."""
+    def _discard(self, name: str) -> None:
         try:
             parent = self._parent(name)
         except FileNotFoundError:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 from typing import Protocol
 
 from sealroom.core.sealing.container_writer import ContainerWriter
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.header import HEADER_SIZE
 from sealroom.core.sealing.secret import Secret32
-from sealroom.enclave.messages import HostFolder
+from sealroom.enclave.messages import HostFile, HostFolder
 
 
 class ResultFile(Protocol):
@@ -101,14 +100,14 @@ class _HeaderlessSink:
 
     def __init__(self) -> None:
         self.header = b""
-        self._file: io.FileIO | None = None
+        self._file: HostFile | None = None
         self._hash = hashlib.sha256()
 
     @property
     def sha256(self) -> bytes:
         return self._hash.digest()
 
-    def begin(self, file: io.FileIO) -> None:
+    def begin(self, file: HostFile) -> None:
         self._file = file
         if file.write(bytes(HEADER_SIZE)) != HEADER_SIZE:
             raise OSError("result: the disk is full")

@@ -31,6 +31,7 @@ from sealroom.enclave.admission import Self, Slots
 from sealroom.enclave.audit_hook import Boundaries
 from sealroom.enclave.committed_inputs import CommittedInput
 from sealroom.enclave.form import Form, form_of
+from sealroom.enclave.host_writer import HostWriter
 from sealroom.enclave.identity.attestation import attest, device_folder
 from sealroom.enclave.importer import Importer
 from sealroom.enclave.inputs import Input
@@ -60,6 +61,7 @@ class _Enclave:
     """An enclave that published who it is, and waits."""
 
     base: Path
+    writer: HostWriter
     spool: HostFolder
     own: Self
     form: Form
@@ -85,7 +87,7 @@ def run_session(base: Path, items: Sequence[str]) -> int:
     4. Admit deliveries until every slot is full.
     5. Check once: words, data keys, inputs, code.
     6. Derive the keys of the run, sign the opening, wipe everything else.
-    7. Redirect the descriptors, start the clock, install the import hook and the audit hook.
+    7. Leave writing to one thread, start the clock, redirect the descriptors, install import and audit hook.
     8. Run the program; seal its results and its log; sign the closing.
 
     Returns an exit code when no program ran: a run that was opened ends the process itself.
@@ -104,7 +106,8 @@ def run_session(base: Path, items: Sequence[str]) -> int:
 
 def _publish(base: Path, arguments: Arguments, form: Form) -> _Enclave:
     """Do steps 2 and 3."""
-    identity_key, spool = IdentityKey.generate(), HostFolder(base / _SPOOL)
+    identity_key, writer = IdentityKey.generate(), HostWriter()
+    spool = HostFolder(base / _SPOOL, writer)
     box_key = form.make_box_key(identity_key)
     public = PublicKeys(identity_pk=identity_key.public_key, box_pk=box_key.public_key)
     bound = report_data(identity_pk=public.identity_pk, box_pk=public.box_pk)
@@ -118,7 +121,15 @@ def _publish(base: Path, arguments: Arguments, form: Form) -> _Enclave:
         identity_pk=public.identity_pk,
         box_pk=public.box_pk,
     )
-    return _Enclave(base=base, spool=spool, own=own, form=form, identity_key=identity_key, box_key=box_key)
+    return _Enclave(
+        base=base,
+        writer=writer,
+        spool=spool,
+        own=own,
+        form=form,
+        identity_key=identity_key,
+        box_key=box_key,
+    )
 
 
 def _admit(enclave: _Enclave) -> _Ready | None:
@@ -183,6 +194,7 @@ def _run(enclave: _Enclave, ready: _Ready) -> NoReturn:
     outputs = Outputs(opened.consumers, make=make, max_bytes=limits.max_output_bytes)
     log = LogCapture(limits.max_log_bytes)
     run = Run(own=own, opened=opened, outputs=outputs, log=log, spool=enclave.spool)
+    enclave.writer.take_over(writable=(tempfile.gettempdir(),))
     Deadline(limits.max_seconds, lambda: run.finish(Ending(outcome=Outcome.LIMIT))).start()
     log.start()
     importer = Importer(ready.code, str(enclave.base / _PROGRAM))

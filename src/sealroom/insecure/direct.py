@@ -138,6 +138,8 @@ def _protections(confinement: Confinement) -> Iterator[Protection]:
     yield Protection(name="private-files", on=False, detail=files)
     yield Protection(name="private-processes", on=False, detail="gramine-direct hides none of the host's")
     yield Protection(name="system-calls", on=False, detail="Gramine answers them; it is no barrier")
+    spool = "Gramine knows no Landlock: C code can write into the spool"
+    yield Protection(name="spool-by-us-alone", on=False, detail=spool)
     yield Protection(name="resource-limits", on=False, detail="none under gramine-direct")
     yield Protection(name="minimal-environment", on=True, detail="the variables of the manifest alone")
     yield Protection(name="ends-with-supervisor", on=True, detail="killed by the kernel when its parent dies")

@@ -256,6 +256,11 @@ def _no_code_from_data(mounts: Mounts | None) -> Protection:
 def _protections_everywhere(seccomp: bytes | None) -> Iterator[Protection]:
     calls = "threads and pairs of local sockets, no new processes" if seccomp else "takes no filter"
     yield Protection(name="system-calls", on=seccomp is not None, detail=calls)
+    by_one = bool(landlock_version())
+    writing = "Landlock: in C too, the program changes only its /tmp; results are written by our thread"
+    if not by_one:
+        writing = "no Landlock in this kernel: C code can write into the spool"
+    yield Protection(name="spool-by-us-alone", on=by_one, detail=writing)
     yield Protection(name="resource-limits", on=True, detail="memory, time, file size, open files, no core")
     yield Protection(name="minimal-environment", on=True, detail="the variables of the manifest alone")
     yield Protection(name="ends-with-supervisor", on=True, detail="killed by the kernel when its parent dies")

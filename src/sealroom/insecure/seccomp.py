@@ -28,7 +28,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _ARGUMENT_SIZE = 8
 _WHOLE = 0xFFFFFFFF
 
-_CLONE_THREAD = 0x00010000
+_CLONE_THREAD, _CLONE_FILES = 0x00010000, 0x00000400
 _AF_UNIX, _SOCK_STREAM, _SOCK_KIND = 1, 1, 0xF
 _PROT_WRITE, _PROT_EXEC, _MAP_ANONYMOUS = 2, 4, 0x20
 _PR_SET_PDEATHSIG = 1
@@ -102,6 +102,8 @@ class _When:
 _CONDITIONAL = (
     # A thread is fine, a process is not.
     ("clone", (_When(argument=0, mask=_CLONE_THREAD, value=0),)),
+    # No namespace; descriptors of its own are what a thread may have.
+    ("unshare", (_When(argument=0, mask=_WHOLE ^ _CLONE_FILES),)),
     # A network namespace does not hide every family (vsock), and what is bound to a path is in no namespace.
     # Datagrams name their receiver in memory, where a filter cannot look.
     ("socket", (_When(argument=0, not_value=_AF_UNIX),)),

@@ -149,6 +149,7 @@ def make_launch(
         deadline: timedelta = timedelta(minutes=5),
         max_seconds: int = 60,
         start_seconds: int = 60,
+        max_spool_bytes: int = 1 << 30,
         tee: Tee = Tee.SIMULATED,
     ) -> Launch:
         launch = Launch(launcher=launcher, computation=computation or uuid4(), epoch=epoch)
@@ -172,7 +173,7 @@ def make_launch(
             max_seconds=max_seconds,
             grace_seconds=1,
             start_seconds=start_seconds,
-            max_spool_bytes=1 << 30,
+            max_spool_bytes=max_spool_bytes,
         )
         write_whole(folder / HOST_FOLDER / ORDER, order.to_json())
         write_whole(folder.parent / EPOCH, str(epoch).encode())

@@ -197,7 +197,7 @@ def test_an_enclave_without_a_quote_is_killed(make_launch: Callable) -> None:
 
 @pytest.mark.slow
 def test_an_enclave_that_fills_its_spool_is_killed(make_launch: Callable) -> None:
-    launch = make_launch(FILLS_ITS_SPOOL)
+    launch = make_launch(FILLS_ITS_SPOOL, max_spool_bytes=1 << 20)
     launch.start()
     assert launch.wait_until_ended().exit.reason is EndReason.SPOOL_FULL
     _nothing_is_left(launch)

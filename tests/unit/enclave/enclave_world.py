@@ -98,6 +98,7 @@ class World:
         self.process: subprocess.Popen[bytes] | None = None
         self.messages = 0
         self.device_kind = b"simulated"
+        self.environment: dict[str, str] = {}
         self.packages_digest: bytes | None = None
 
     @property
@@ -193,7 +194,7 @@ class World:
         command = [sys.executable, "-I", "-S", "-B", str(self.base / "start.py"), *items]
         with (self.base / "stdout").open("wb") as out, (self.base / "stderr").open("wb") as err:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.base, env={}
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.base, env=self.environment
             )
 
     def put(self, name: str, content: bytes) -> None:

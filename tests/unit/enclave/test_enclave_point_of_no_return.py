@@ -16,6 +16,7 @@ from sealroom.core.wire.spool import PublicKeys
 from sealroom.enclave import sealed_files, session
 from sealroom.enclave.admission import Self
 from sealroom.enclave.form import form_of
+from sealroom.enclave.host_writer import HostWriter
 from sealroom.enclave.messages import HostFolder
 
 
@@ -81,7 +82,13 @@ def waiting(world: World, spool: HostFolder) -> session._Enclave:
         box_pk=public.box_pk,
     )
     return session._Enclave(
-        base=world.base, spool=spool, own=own, form=form, identity_key=identity_key, box_key=box_key
+        base=world.base,
+        writer=HostWriter(),
+        spool=spool,
+        own=own,
+        form=form,
+        identity_key=identity_key,
+        box_key=box_key,
     )
 
 

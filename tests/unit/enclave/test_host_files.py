@@ -112,12 +112,14 @@ def test_writes_whole_files_in_place_of_whatever_lies_there(tmp_path: Path, fold
     assert outside.read_bytes() == b"host"
 
 
-def test_a_file_shows_under_its_name_once_it_is_published(tmp_path: Path, folder: HostFolder) -> None:
-    with folder.create("new/deep/a") as file:
-        file.write(b"x")
+def test_a_file_shows_under_its_name_once_it_is_complete(tmp_path: Path, folder: HostFolder) -> None:
+    file = folder.create("new/deep/a")
+    file.write(b"__x")
+    file.close()
+    file.close()
     assert not (tmp_path / "spool/new/deep/a").exists()
-    folder.publish("new/deep/a")
-    assert (tmp_path / "spool/new/deep/a").read_bytes() == b"x"
+    folder.complete("new/deep/a", start=b"he", name="new/deep/b")
+    assert (tmp_path / "spool/new/deep/b").read_bytes() == b"hex"
     folder.create("new/b").close()
     folder.discard("new/b")
     folder.discard("new/b")

@@ -266,7 +266,7 @@ def test_a_descriptor_that_the_program_closed_does_not_keep_the_end_of_the_run_b
         out.write(b"done")
     left = shelves.stream("left")
     (file,) = left._files
-    os.close(file._sink._file.fileno())
+    os.close(file._sink._file._descriptor)
     assert [record.name for record in shelves.outputs.release()] == ["done"]
     assert list(shelves.files()) == ["results/0/0"]
 

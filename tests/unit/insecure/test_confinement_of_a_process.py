@@ -7,7 +7,7 @@ import pytest
 
 from sealroom.core.wire.terms import Limits
 from sealroom.insecure.confinement import Confinement, is_possible, resource_limits
-from sealroom.insecure.landlock import FileRules
+from sealroom.insecure.landlock import FileRules, landlock_version
 from sealroom.insecure.namespaces import Mounts
 from sealroom.insecure.sandbox import _protections_of_bubblewrap, _protections_without
 
@@ -42,6 +42,7 @@ def test_a_weak_machine_is_not_flattered() -> None:
         "no-capabilities": False,
         "no-code-from-data": False,
         "system-calls": False,
+        "spool-by-us-alone": bool(landlock_version()),
         "resource-limits": True,
         "minimal-environment": True,
         "ends-with-supervisor": True,
