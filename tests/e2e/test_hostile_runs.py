@@ -15,7 +15,8 @@ from sealroom.core.sealing.enclave_keys import IdentityKey
 from sealroom.core.sealing.receipt import sign_refusal
 from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.delivery import Delivery, RefusalReason
-from sealroom.core.wire.receipt import Receipt, Refusal
+from sealroom.core.wire.receipt import Refusal
+from sealroom.core.wire.receipt_file import Receipt
 
 pytestmark = pytest.mark.e2e
 

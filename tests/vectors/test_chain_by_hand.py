@@ -17,7 +17,7 @@ from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.receipt import verify_receipt
 from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.enclave import VerifiedEnclave
-from sealroom.core.wire.receipt import Receipt
+from sealroom.core.wire.receipt_file import Receipt
 
 IDENTITY, RUN, CODE, DATA, THIEF = (SigningKey(bytes([n]) * 32) for n in range(0x61, 0x66))
 UUID = bytes.fromhex("5f1c8a346f0b4f0e9d2c1d6b1f8e7a55")

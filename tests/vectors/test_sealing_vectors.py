@@ -35,7 +35,7 @@ from sealroom.core.sealing.invitation import (
     parse_invitation_file,
 )
 from sealroom.core.sealing.keys import DataKey, SigningKey
-from sealroom.core.sealing.log import LogKeys, find_log_key, open_log
+from sealroom.core.sealing.log_opening import find_log_key, open_log, parse_log_keys
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.sealing.secret import Secret32
 from sealroom.core.sealing.words import derive_preshared_key, parse_words
@@ -164,7 +164,7 @@ def layer_of_invitation(vector: Vector) -> str:
 def layer_of_log(vector: Vector) -> str:
     reader = SigningKey.from_seed(vector.octets("reader-seed"))
     try:
-        keys = LogKeys.from_bytes(vector.octets("keys"))
+        keys = parse_log_keys(vector.octets("keys"))
         key = find_log_key(keys, signing_key=reader)
         text = open_log(
             vector.input, key=key, computation=vector.computation, box_pk=vector.octets("enclave")

@@ -13,13 +13,16 @@ from securesystemslib.dsse import Envelope as TheirEnvelope
 from sealroom.core.errors import SealroomError
 from sealroom.core.sealing.enclave_keys import IdentityKey, RunKey
 from sealroom.core.sealing.receipt import sign_closing, sign_opening, sign_refusal
-from sealroom.core.wire.dsse import Envelope, pae, verify_envelope
-from sealroom.core.wire.receipt import Closing, Opening, Receipt, Refusal
+from sealroom.core.wire.dsse import Envelope, pae
+from sealroom.core.wire.dsse_verification import parse_envelope, verify_envelope
+from sealroom.core.wire.receipt import Closing, Opening, Refusal
+from sealroom.core.wire.receipt_file import Receipt
+from sealroom.core.wire.receipt_parsing import parse_closing, parse_opening, parse_refusal
 from second_opinion import envelopes, statement, subjects
 
 FOLDER = Path(__file__).parent / "wire"
 ENVELOPES = sorted(path.name for path in FOLDER.glob("envelope-*"))
-KINDS = {"opening": Opening, "closing": Closing, "refusal": Refusal}
+KINDS = {"opening": parse_opening, "closing": parse_closing, "refusal": parse_refusal}
 # What we refuse and they take: room that DSSE and JSON leave, and our one encoding does not; and a public key
 # that everybody can sign with, which OpenSSL takes and libsodium refuses.
 STRICTER = {"envelope-member-unknown", "envelope-small-order", "envelope-space"}
@@ -28,7 +31,7 @@ STRICTER = {"envelope-member-unknown", "envelope-small-order", "envelope-space"}
 def ours(envelope: dict[str, Any], public_key: bytes) -> bytes | None:
     raw = json.dumps(envelope, separators=(",", ":")).encode()
     try:
-        return verify_envelope(Envelope.from_bytes(raw), public_key=public_key)
+        return verify_envelope(parse_envelope(raw), public_key=public_key)
     except SealroomError:
         return None
 
@@ -49,7 +52,7 @@ def signed() -> dict[str, tuple[dict[str, Any], bytes]]:
     """Each kind, signed by our own code with a new key: the envelope as it is written, and that key."""
     found = {}
     for kind, parse in KINDS.items():
-        value = parse.from_payload((FOLDER / f"{kind}-whole" / "input").read_bytes())
+        value = parse((FOLDER / f"{kind}-whole" / "input").read_bytes())
         key = RunKey.generate() if kind == "closing" else IdentityKey.generate()
         public_key = key.public_key
         found[kind] = (_sign(value, key).to_value(), public_key)

@@ -13,9 +13,10 @@ from sealroom.core.wire.arguments import parse_arguments
 from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.code_list import CodeList, verify_code_signature
 from sealroom.core.wire.delivery import Delivery, verify_delivery_signature
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse_verification import parse_envelope, verify_envelope
 from sealroom.core.wire.input_list import InputList
-from sealroom.core.wire.receipt import Closing, Opening, Receipt, Refusal
+from sealroom.core.wire.receipt_file import Receipt
+from sealroom.core.wire.receipt_parsing import parse_closing, parse_opening, parse_refusal
 from sealroom.core.wire.report_data import check_report_data
 from sealroom.core.wire.spool import Answer, PublicKeys
 
@@ -59,7 +60,7 @@ def run_report_data(case: Path, raw: bytes) -> None:
 
 
 def run_envelope(case: Path, raw: bytes) -> None:
-    verify_envelope(Envelope.from_bytes(raw), public_key=read_hex(case, "public_key"))
+    verify_envelope(parse_envelope(raw), public_key=read_hex(case, "public_key"))
 
 
 def parse_alone(parse: Callable[[bytes], object], write: str) -> Callable[[Path, bytes], None]:
@@ -77,9 +78,9 @@ RUNNERS = {
     "delivery": run_delivery,
     "report-data": run_report_data,
     "envelope": run_envelope,
-    "opening": parse_alone(Opening.from_payload, "to_statement"),
-    "closing": parse_alone(Closing.from_payload, "to_statement"),
-    "refusal": parse_alone(Refusal.from_payload, "to_statement"),
+    "opening": parse_alone(parse_opening, "to_statement"),
+    "closing": parse_alone(parse_closing, "to_statement"),
+    "refusal": parse_alone(parse_refusal, "to_statement"),
     "receipt": parse_alone(Receipt.from_bytes, "to_bytes"),
     "bundle": parse_alone(EvidenceBundle.from_bytes, "to_bytes"),
     "answer": parse_alone(Answer.from_bytes, "to_bytes"),

@@ -44,7 +44,7 @@ from sealroom.core.evidence.archive import ArchivedRun, appraise_archive
 from sealroom.core.evidence.expectations import Expectations
 from sealroom.core.evidence.policy import Policy
 from sealroom.core.wire.bundle import EvidenceBundle
-from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES
+from sealroom.core.wire.receipt_file import MAX_RECEIPT_BYTES
 
 EPOCH_HELP = "The launch; the current one unless told."
 RECEIPT_FILE, EVIDENCE_FILE, SEALED_FOLDER = "receipt.json", "evidence.json", "sealed"

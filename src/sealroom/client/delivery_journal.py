@@ -12,9 +12,10 @@ from uuid import UUID
 
 from sealroom.client.journal import Journal, now_text
 from sealroom.core.errors import MalformedError, PolicyError, VerificationError
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse import Envelope
+from sealroom.core.wire.dsse_verification import verify_envelope
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.receipt import Refusal
+from sealroom.core.wire.receipt_parsing import parse_refusal
 
 WORDS_DIFFER = "words-differ"
 
@@ -225,7 +226,7 @@ def _noted_delivery(row: sqlite3.Row) -> NotedDelivery:
 
 def _verified_refusal(envelope: Envelope, delivery: NotedDelivery) -> NotedRefusal | None:
     try:
-        refusal = Refusal.from_payload(verify_envelope(envelope, public_key=delivery.identity_pk))
+        refusal = parse_refusal(verify_envelope(envelope, public_key=delivery.identity_pk))
     except (VerificationError, MalformedError):
         return None
     claimed = (refusal.identity_pk, refusal.mrenclave, refusal.agreement)

@@ -15,7 +15,7 @@ from sealroom.client.runs import collect_refusals
 from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.receipt import Receipt
+from sealroom.core.wire.receipt_file import Receipt
 
 
 class StepKind(Enum):

@@ -22,9 +22,12 @@ from sealroom.core.evidence.receipt_opening import (
 from sealroom.core.evidence.receipt_rules import check_same
 from sealroom.core.wire.arguments import Arguments, parse_arguments
 from sealroom.core.wire.delivery import Delivery
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse import Envelope
+from sealroom.core.wire.dsse_verification import verify_envelope
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
-from sealroom.core.wire.receipt import Closing, Opening, Receipt, Refusal
+from sealroom.core.wire.receipt import Closing, Opening, Refusal
+from sealroom.core.wire.receipt_file import Receipt
+from sealroom.core.wire.receipt_parsing import parse_closing, parse_opening, parse_refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,7 @@ def verify_record(receipt: Receipt, known: tuple[KnownEnclave, ...]) -> RunRecor
     if signer is None:
         raise VerificationError("receipt: not signed by an enclave that was verified from this home")
     if receipt.refusal is not None:
-        refusal = Refusal.from_payload(receipt.refusal.payload)
+        refusal = parse_refusal(receipt.refusal.payload)
         _check_names(refusal, signer)
         return RunRecord(enclave=signer, raw=receipt.to_bytes(), opening=None, closing=None, refusal=refusal)
     if receipt.opening is None:
@@ -126,7 +129,7 @@ def _is_signed_by(envelope: Envelope, enclave: KnownEnclave) -> bool:
 
 
 def _verify_opening(envelope: Envelope, enclave: KnownEnclave) -> Opening:
-    opening = Opening.from_payload(envelope.payload)
+    opening = parse_opening(envelope.payload)
     arguments = parse_arguments(opening.arguments)
     check_same("agreement", arguments.agreement, enclave.agreement)
     check_contract(opening, arguments)
@@ -139,7 +142,7 @@ def _verify_opening(envelope: Envelope, enclave: KnownEnclave) -> Opening:
 
 
 def _verify_closing(closed: Envelope, opened: Envelope, opening: Opening) -> Closing:
-    closing = Closing.from_payload(verify_envelope(closed, public_key=opening.run_key))
+    closing = parse_closing(verify_envelope(closed, public_key=opening.run_key))
     check_belongs(closing, opening=opening, opening_payload=opened.payload)
     check_outputs(closing, parse_arguments(opening.arguments))
     return closing

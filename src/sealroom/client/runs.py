@@ -17,10 +17,12 @@ from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Request
 from sealroom.core.errors import MalformedError, TransportError, VerificationError
 from sealroom.core.sealing.keys import SigningKey
-from sealroom.core.sealing.log import LogKey, LogKeys, find_log_key, open_log
+from sealroom.core.sealing.log import LogKey
+from sealroom.core.sealing.log_opening import find_log_key, open_log, parse_log_keys
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
-from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES, Closing, Receipt
+from sealroom.core.wire.receipt import Closing
+from sealroom.core.wire.receipt_file import MAX_RECEIPT_BYTES, Receipt
 from sealroom.core.wire.spool import MAX_LOG_KEYS_BYTES
 from sealroom.core.wire.terms import LogRelease, Tee
 
@@ -104,7 +106,7 @@ def open_sealed_log(
     """Open the log that `closing` names; raises `VerificationError` or `MalformedError` for any other."""
     if hashlib.sha256(container).digest() != closing.log_sha256:
         raise VerificationError("log: not the one that the receipt names")
-    keys = LogKeys.from_bytes(raw_keys)
+    keys = parse_log_keys(raw_keys)
     if arguments.terms.logs is LogRelease.PUBLIC and keys.public_key is not None:
         key = LogKey.from_bytes(keys.public_key)
     else:

@@ -28,7 +28,7 @@ from sealroom.core.sealing.invitation import (
 from sealroom.core.sealing.keys import DataKey
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES
+from sealroom.core.wire.receipt_file import MAX_RECEIPT_BYTES
 
 _MAX_SERVER_BYTES = 4096
 

@@ -1,7 +1,7 @@
 """The one thread that changes the host's folders while a program runs.
 
-Before the program a change is made where it is asked for. From `take_over` on this thread makes them all, with
-descriptors of its own, and every other thread gives up the right to make any (`write_rights`).
+Before the program a change is made where it is asked for. From `take_over` on this thread makes them all,
+with descriptors of its own, and every other thread gives up the right to make any (`write_rights`).
 Must never be relied on against a program that reaches into this process's memory: nothing in one process
 could be. Spec: docs/spec/enclave-session.md, "Writing to the host".
 """

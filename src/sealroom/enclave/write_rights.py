@@ -1,8 +1,8 @@
 """What a thread gives up for itself and all that it starts: to change files, and the descriptors of others.
 
 Both are Linux's own, need nobody's permission and bind C as well as Python: Landlock (kernel documentation,
-userspace-api/landlock) and unshare(2). Gramine has neither: there whatever the manifest lets an enclave write,
-all of it may write.
+userspace-api/landlock) and unshare(2). Gramine has neither: there whatever the manifest lets an enclave
+write, all of it may write.
 Must never stop an enclave where a kernel has no such thing; the launcher says what a machine has.
 Spec: docs/spec/enclave-session.md, "Writing to the host".
 """

@@ -25,15 +25,16 @@ from sealroom.core.evidence.receipt import SimulatedReceipt, insecure_verify_sim
 from sealroom.core.evidence.verify import insecure_verify_simulated_evidence
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.delivery_sealing import seal_delivery
-from sealroom.core.sealing.log import LogKeys, find_log_key, open_log
+from sealroom.core.sealing.log_opening import find_log_key, open_log, parse_log_keys
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.wire import spool as names
 from sealroom.core.wire.delivery import NO_COMMITMENT
-from sealroom.core.wire.dsse import Envelope
+from sealroom.core.wire.dsse_verification import parse_envelope
 from sealroom.core.wire.enclave import SimulatedEnclave
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.receipt import MAX_RECEIPT_BYTES, Closing, Receipt
+from sealroom.core.wire.receipt import Closing
 from sealroom.core.wire.receipt_closing import OutputRecord
+from sealroom.core.wire.receipt_file import MAX_RECEIPT_BYTES, Receipt
 from sealroom.rehearsal.cast import Actor, Cast, Choices
 from sealroom.rehearsal.data_folder import ProviderFolder
 from sealroom.rehearsal.reads import Reads, watch_reads
@@ -227,7 +228,7 @@ def _deliver(cast: Cast, commitments: Mapping[int, bytes], enclave: SimulatedEnc
 def _read_receipt(stage: Stage, enclave: SimulatedEnclave) -> SimulatedReceipt:
     """Read and verify what the enclave signed."""
     found = {
-        name: None if raw is None else Envelope.from_bytes(raw)
+        name: None if raw is None else parse_envelope(raw)
         for name in (names.OPENING, names.CLOSING, names.REFUSAL)
         for raw in (stage.spool.read(name, max_bytes=MAX_RECEIPT_BYTES),)
     }
@@ -287,5 +288,5 @@ def _open_log(cast: Cast, enclave: SimulatedEnclave, stage: Stage, closing: Clos
     raw_keys = stage.spool.read(names.LOG_KEYS, max_bytes=names.MAX_LOG_KEYS_BYTES)
     if container is None or raw_keys is None or hashlib.sha256(container).digest() != closing.log_sha256:
         raise VerificationError("log: not the one that the receipt names")
-    key = find_log_key(LogKeys.from_bytes(raw_keys), signing_key=cast.code_provider.signing_key)
+    key = find_log_key(parse_log_keys(raw_keys), signing_key=cast.code_provider.signing_key)
     return open_log(container, key=key, computation=cast.computation, box_pk=enclave.box_pk)

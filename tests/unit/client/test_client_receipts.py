@@ -32,9 +32,9 @@ from sealroom.core.wire.receipt import (
     Outcome,
     OutputRecord,
     ParticipantRecord,
-    Receipt,
     Refusal,
 )
+from sealroom.core.wire.receipt_file import Receipt
 from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -27,18 +27,20 @@ from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.delivery import NO_COMMITMENT
 from sealroom.core.sealing.delivery_sealing import seal_delivery
 from sealroom.core.sealing.keys import DataKey, PreSharedKey, SigningKey
-from sealroom.core.sealing.log import LogKey, LogKeys, find_log_key, open_log
+from sealroom.core.sealing.log import LogKey
+from sealroom.core.sealing.log_opening import find_log_key, open_log, parse_log_keys
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.byte_fields import sha256
 from sealroom.core.wire.code_list import CLEAR_PATHS, CodeFile, CodeList
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse_verification import parse_envelope, verify_envelope
 from sealroom.core.wire.enclave import SimulatedEnclave
 from sealroom.core.wire.input_list import InputFile, InputList
 from sealroom.core.wire.participants import Participant, Role
 from sealroom.core.wire.receipt import Refusal
 from sealroom.core.wire.receipt_closing import Closing
 from sealroom.core.wire.receipt_opening import Opening
+from sealroom.core.wire.receipt_parsing import parse_closing, parse_opening, parse_refusal
 from sealroom.core.wire.spool import Answer, PublicKeys
 from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms
 
@@ -277,16 +279,16 @@ class World:
     # What came out.
 
     def opening(self) -> Opening:
-        envelope = Envelope.from_bytes((self.spool / "opening").read_bytes())
-        return Opening.from_payload(verify_envelope(envelope, public_key=self.public.identity_pk))
+        envelope = parse_envelope((self.spool / "opening").read_bytes())
+        return parse_opening(verify_envelope(envelope, public_key=self.public.identity_pk))
 
     def closing(self) -> Closing:
-        envelope = Envelope.from_bytes((self.spool / "closing").read_bytes())
-        return Closing.from_payload(verify_envelope(envelope, public_key=self.opening().run_key))
+        envelope = parse_envelope((self.spool / "closing").read_bytes())
+        return parse_closing(verify_envelope(envelope, public_key=self.opening().run_key))
 
     def refusal(self) -> Refusal:
-        envelope = Envelope.from_bytes((self.spool / "refusal").read_bytes())
-        return Refusal.from_payload(verify_envelope(envelope, public_key=self.public.identity_pk))
+        envelope = parse_envelope((self.spool / "refusal").read_bytes())
+        return parse_refusal(verify_envelope(envelope, public_key=self.public.identity_pk))
 
     @property
     def public(self) -> PublicKeys:
@@ -308,7 +310,7 @@ class World:
         )
 
     def log(self, reader: Party | None = None) -> str:
-        keys = LogKeys.from_bytes((self.spool / "log-keys").read_bytes())
+        keys = parse_log_keys((self.spool / "log-keys").read_bytes())
         key: LogKey
         if reader is None:
             assert keys.public_key is not None

@@ -5,7 +5,7 @@ from enclave_world import World, with_limits
 
 from sealroom.core.errors import VerificationError
 from sealroom.core.sealing.keys import SigningKey
-from sealroom.core.sealing.log import LogKeys, find_log_key
+from sealroom.core.sealing.log_opening import find_log_key, parse_log_keys
 from sealroom.core.wire.terms import LogRelease
 
 # A process of its own in every test.
@@ -56,7 +56,7 @@ def test_every_participant_reads_the_log_and_nobody_else(world: World) -> None:
     world.code = {"run.py": "print('hello')\n"}
     world.run()
     assert {world.log(party) for party in world.parties} == {"hello\n"}
-    keys = LogKeys.from_bytes((world.spool / "log-keys").read_bytes())
+    keys = parse_log_keys((world.spool / "log-keys").read_bytes())
     assert [entry.reader_pk for entry in keys.sealed] == [party.public_key for party in world.parties]
     with pytest.raises(VerificationError):
         find_log_key(keys, signing_key=SigningKey.generate())
@@ -66,7 +66,7 @@ def test_a_key_in_two_roles_is_one_reader(world: World) -> None:
     provider, consumer = world.providers[0], world.consumers[0]
     consumer.seed, consumer.key, consumer.email = provider.seed, provider.key, provider.email
     world.run()
-    keys = LogKeys.from_bytes((world.spool / "log-keys").read_bytes())
+    keys = parse_log_keys((world.spool / "log-keys").read_bytes())
     assert len(keys.sealed) == len(world.parties) - 1
 
 

@@ -1,4 +1,4 @@
-"""Who may change the host's folders while a program runs: one thread of ours, and in C as well as in Python."""
+"""Who may change the host's folders while a program runs: one thread of ours, also in C."""
 
 import subprocess
 import sys

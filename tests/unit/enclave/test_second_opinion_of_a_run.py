@@ -7,7 +7,7 @@ import pytest
 from enclave_world import World
 
 from sealroom.core.errors import SealroomError
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse_verification import parse_envelope, verify_envelope
 from second_opinion import statement, subjects
 
 # A process of its own in every test.
@@ -23,7 +23,7 @@ def refused_by_both(raw: bytes, public_key: bytes) -> None:
     assert statement(envelope, public_key) is None
     with pytest.raises(SealroomError):
         verify_envelope(
-            Envelope.from_bytes(json.dumps(envelope, separators=(",", ":")).encode()), public_key=public_key
+            parse_envelope(json.dumps(envelope, separators=(",", ":")).encode()), public_key=public_key
         )
 
 

@@ -6,7 +6,8 @@ from sealroom.core.sealing.enclave_keys import IdentityKey
 from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.delivery import DeliveryRefusal, RefusalReason
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.receipt import Outcome, Receipt
+from sealroom.core.wire.receipt import Outcome
+from sealroom.core.wire.receipt_file import Receipt
 from sealroom.core.wire.spool import inbox_name, input_list_name, input_name
 from sealroom.server.launchers.base import LaunchState, LaunchStatus
 from sealroom.server.launchers.host_files import EndReason

@@ -22,9 +22,12 @@ from sealroom.core.evidence.receipt_rules import check_same
 from sealroom.core.evidence.record import Record
 from sealroom.core.evidence.verdict import CheckGroup, RefusedEvidenceError, Verdict
 from sealroom.core.wire.arguments import Arguments
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse import Envelope
+from sealroom.core.wire.dsse_verification import verify_envelope
 from sealroom.core.wire.enclave import SimulatedEnclave, VerifiedEnclave
-from sealroom.core.wire.receipt import Closing, Opening, Receipt, Refusal
+from sealroom.core.wire.receipt import Closing, Opening, Refusal
+from sealroom.core.wire.receipt_file import Receipt
+from sealroom.core.wire.receipt_parsing import parse_refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +202,7 @@ def _appraise_refusal(envelope: Envelope, anchor: ReceiptAnchor) -> AppraisedRec
     if payload is None:
         return AppraisedReceipt(groups=record.groups())
     refusal = record.check(
-        "refusal.form", lambda: Refusal.from_payload(payload), lambda said: f"refused: {said.reason.value}"
+        "refusal.form", lambda: parse_refusal(payload), lambda said: f"refused: {said.reason.value}"
     )
     if refusal is not None:
         record.rule("refusal.enclave", lambda: _check_refusing(refusal, anchor), "this enclave and contract")

@@ -9,9 +9,11 @@ from sealroom.core.evidence.record import Record
 from sealroom.core.sealing.log import padded_size
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.byte_fields import sha256
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse import Envelope
+from sealroom.core.wire.dsse_verification import verify_envelope
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import Closing, Opening
+from sealroom.core.wire.receipt_parsing import parse_closing
 from sealroom.core.wire.terms import LogRelease
 
 
@@ -29,7 +31,7 @@ def appraise_closing(
     )
     if payload is None:
         return None
-    closing = record.check("closing.form", lambda: Closing.from_payload(payload), _describe)
+    closing = record.check("closing.form", lambda: parse_closing(payload), _describe)
     if closing is None:
         return None
     record.rule(

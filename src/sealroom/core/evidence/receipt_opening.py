@@ -9,10 +9,12 @@ from sealroom.core.evidence.record import Record
 from sealroom.core.sealing.commitment import verify_commitment
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.delivery import NO_COMMITMENT, verify_statement_signature
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse import Envelope
+from sealroom.core.wire.dsse_verification import verify_envelope
 from sealroom.core.wire.input_list import InputFile, InputList
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.receipt import Opening
+from sealroom.core.wire.receipt_parsing import parse_opening
 from sealroom.core.wire.terms import DeliveryForm
 
 
@@ -29,7 +31,7 @@ def appraise_opening(record: Record, envelope: Envelope, *, enclave: ContractSig
     )
     if payload is None:
         return None
-    opening = record.check("opening.form", lambda: Opening.from_payload(payload), "an opening")
+    opening = record.check("opening.form", lambda: parse_opening(payload), "an opening")
     if opening is None:
         return None
     arguments = enclave.arguments

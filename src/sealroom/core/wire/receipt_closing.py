@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from sealroom.core.errors import MalformedError
-from sealroom.core.wire import strict_json
-from sealroom.core.wire.byte_fields import DIGEST_SIZE, check_number, check_size, parse_choice
-from sealroom.core.wire.in_toto import Subject, agreement_subject, decode_statement, encode_statement
-from sealroom.core.wire.names import MAX_PATH_BYTES, check_file_name, check_path
+from sealroom.core.wire.byte_fields import DIGEST_SIZE, check_number, check_size
+from sealroom.core.wire.in_toto import Subject, agreement_subject, encode_statement
+from sealroom.core.wire.names import check_file_name, check_path
 from sealroom.core.wire.participants import MAX_PARTICIPANTS
 from sealroom.core.wire.strict_json import JsonValue
 
@@ -21,21 +20,9 @@ CLOSING_TYPE = "urn:sealroom:receipt:closing/v1"
 # Over all consumers, as for inputs.
 MAX_TOTAL_OUTPUTS = 16 * 1024
 MAX_LINE = 2**31 - 1
-_LOG = "log"
-_MEMBERS = (
-    "opening_sha256",
-    "outcome",
-    "exit_code",
-    "host_started",
-    "host_ended",
-    "bytes_out",
-    "bytes_log",
-    "failure",
-)
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
-_TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+LOG_SUBJECT = "log"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _EXCEPTION = re.compile(r"[A-Za-z]{1,64}")
-_RESULT = re.compile(r"results/(0|[1-9][0-9]{0,2})/([^/]+)")
 
 
 class Outcome(Enum):
@@ -115,7 +102,7 @@ class Closing:
             Subject(name=f"results/{output.consumer}/{output.name}", sha256=output.sha256)
             for output in self.outputs
         )
-        log = () if self.log_sha256 is None else (Subject(name=_LOG, sha256=self.log_sha256),)
+        log = () if self.log_sha256 is None else (Subject(name=LOG_SUBJECT, sha256=self.log_sha256),)
         return encode_statement(
             subjects=(agreement_subject(self.agreement), *results, *log),
             kind=CLOSING_TYPE,
@@ -130,39 +117,12 @@ class Closing:
             "opening_sha256": self.opening_sha256.hex(),
             "outcome": self.outcome.value,
             "exit_code": self.exit_code,
-            "host_started": self.host_started.strftime(_TIME),
-            "host_ended": self.host_ended.strftime(_TIME),
+            "host_started": self.host_started.strftime(TIME_FORMAT),
+            "host_ended": self.host_ended.strftime(TIME_FORMAT),
             "bytes_out": self.bytes_out,
             "bytes_log": self.bytes_log,
             "failure": failure,
         }
-
-    @classmethod
-    def from_payload(cls, payload: bytes) -> "Closing":
-        """Read a verified payload; raises `MalformedError` for anything but its one encoding."""
-        subjects, predicate = decode_statement(payload, kind=CLOSING_TYPE)
-        value = dict(zip(_MEMBERS, strict_json.members(predicate, _MEMBERS, field="closing"), strict=True))
-        has_log = len(subjects) > 1 and subjects[-1].name == _LOG
-        results = subjects[1:-1] if has_log else subjects[1:]
-        closing = cls(
-            agreement=subjects[0].sha256,
-            opening_sha256=strict_json.hex_bytes(
-                value["opening_sha256"], field="opening_sha256", size=DIGEST_SIZE
-            ),
-            outcome=parse_choice(
-                Outcome, strict_json.text(value["outcome"], field="outcome"), field="outcome"
-            ),
-            exit_code=strict_json.integer(value["exit_code"], field="exit_code", maximum=1),
-            host_started=_parse_time(value["host_started"], field="host_started"),
-            host_ended=_parse_time(value["host_ended"], field="host_ended"),
-            bytes_out=strict_json.integer(value["bytes_out"], field="bytes_out"),
-            bytes_log=strict_json.integer(value["bytes_log"], field="bytes_log"),
-            failure=None if value["failure"] is None else _parse_failure(value["failure"]),
-            outputs=tuple(_parse_output(subject) for subject in results),
-            log_sha256=subjects[-1].sha256 if has_log else None,
-        )
-        strict_json.check_canonical(payload, closing.to_statement(), field="closing")
-        return closing
 
 
 def _check_outputs(outputs: tuple[OutputRecord, ...]) -> None:
@@ -181,29 +141,3 @@ def _check_time(moment: datetime, *, field: str) -> None:
     # strftime writes smaller years without their leading zeros on some platforms.
     if moment.year < 1970:
         raise MalformedError(f"{field}: expected a time after 1970")
-
-
-def _parse_time(value: JsonValue, *, field: str) -> datetime:
-    moment = strict_json.text(value, field=field, max_chars=20)
-    if _TIME_TEXT.fullmatch(moment) is None:
-        raise MalformedError(f"{field}: expected YYYY-MM-DDTHH:MM:SSZ")
-    try:
-        return datetime.strptime(moment, _TIME).replace(tzinfo=UTC)
-    except ValueError as exc:
-        raise MalformedError(f"{field}: no such time") from exc
-
-
-def _parse_failure(value: JsonValue) -> Failure:
-    kind, file, line = strict_json.members(value, ("type", "file", "line"), field="failure")
-    return Failure(
-        type=strict_json.text(kind, field="failure type"),
-        file=strict_json.text(file, field="failure file", max_chars=MAX_PATH_BYTES),
-        line=strict_json.integer(line, field="failure line", maximum=MAX_LINE),
-    )
-
-
-def _parse_output(subject: Subject) -> OutputRecord:
-    parts = _RESULT.fullmatch(subject.name)
-    if parts is None:
-        raise MalformedError("results: expected subjects named results/<consumer>/<name>")
-    return OutputRecord(consumer=int(parts[1]), name=parts[2], sha256=subject.sha256)

@@ -8,44 +8,24 @@ from uuid import UUID
 
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire import strict_json
-from sealroom.core.wire.arguments import MAX_ARGUMENTS_BYTES
 from sealroom.core.wire.byte_fields import (
     DIGEST_SIZE,
-    KEY_SIZE,
     SIGNATURE_SIZE,
     check_number,
     check_size,
-    parse_choice,
     sha256,
 )
-from sealroom.core.wire.delivery import STATEMENT_SIZE, Delivery, Statement
-from sealroom.core.wire.in_toto import Subject, agreement_subject, decode_statement, encode_statement
-from sealroom.core.wire.names import MAX_NAME_BYTES, check_file_name
+from sealroom.core.wire.delivery import Delivery, Statement
+from sealroom.core.wire.in_toto import Subject, agreement_subject, encode_statement
+from sealroom.core.wire.names import check_file_name
 from sealroom.core.wire.participants import MAX_PARTICIPANTS, Role
 from sealroom.core.wire.strict_json import JsonValue
-from sealroom.core.wire.terms import DeliveryForm, Tee, check_computation, parse_computation
+from sealroom.core.wire.terms import DeliveryForm, Tee, check_computation
 
 OPENING_TYPE = "urn:sealroom:receipt:opening/v1"
 # Over all providers: what still fits a payload when every name is as long as names may be.
 MAX_TOTAL_INPUTS = 16 * 1024
-_MAX_SLOTS = 2 * MAX_PARTICIPANTS + 1
-_MEMBERS = (
-    "tee",
-    "delivery",
-    "computation",
-    "agreement",
-    "arguments",
-    "mrenclave",
-    "identity_pk",
-    "box_pk",
-    "run_key",
-    "participants",
-    "inputs",
-    "code",
-    "packages",
-)
-_PARTICIPANT_MEMBERS = ("role", "index", "statement", "box_sha256", "signature")
-_INPUT_MEMBERS = ("provider", "name", "size", "sha256")
+MAX_SLOTS = 2 * MAX_PARTICIPANTS + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +93,8 @@ class Opening:
         check_computation(self.computation)
         for field in ("agreement", "mrenclave", "identity_pk", "box_pk", "run_key", "code", "packages"):
             check_size(getattr(self, field), field=field, size=DIGEST_SIZE)
-        if len(self.participants) > _MAX_SLOTS:
-            raise MalformedError(f"participants: expected at most {_MAX_SLOTS}")
+        if len(self.participants) > MAX_SLOTS:
+            raise MalformedError(f"participants: expected at most {MAX_SLOTS}")
         if len(self.inputs) > MAX_TOTAL_INPUTS:
             raise MalformedError(f"inputs: got {len(self.inputs)}, expected at most {MAX_TOTAL_INPUTS}")
         providers = [file.provider for file in self.inputs]
@@ -151,35 +131,6 @@ class Opening:
             "packages": self.packages.hex(),
         }
 
-    @classmethod
-    def from_payload(cls, payload: bytes) -> "Opening":
-        """Read a verified payload; raises `MalformedError` for anything but its one encoding."""
-        _, predicate = decode_statement(payload, kind=OPENING_TYPE)
-        value = dict(zip(_MEMBERS, strict_json.members(predicate, _MEMBERS, field="opening"), strict=True))
-        participants = strict_json.array(value["participants"], field="participants", max_items=_MAX_SLOTS)
-        inputs = strict_json.array(value["inputs"], field="inputs", max_items=MAX_TOTAL_INPUTS)
-        opening = cls(
-            tee=parse_choice(Tee, strict_json.text(value["tee"], field="tee"), field="tee"),
-            delivery=parse_choice(
-                DeliveryForm, strict_json.text(value["delivery"], field="delivery"), field="delivery"
-            ),
-            computation=parse_computation(strict_json.text(value["computation"], field="computation")),
-            agreement=_digest(value["agreement"], "agreement"),
-            arguments=strict_json.base64_bytes(
-                value["arguments"], field="arguments", max_bytes=MAX_ARGUMENTS_BYTES
-            ),
-            mrenclave=_digest(value["mrenclave"], "mrenclave"),
-            identity_pk=_digest(value["identity_pk"], "identity_pk"),
-            box_pk=_digest(value["box_pk"], "box_pk"),
-            run_key=_digest(value["run_key"], "run_key"),
-            participants=tuple(_parse_participant(item) for item in participants),
-            inputs=tuple(_parse_input(item) for item in inputs),
-            code=_digest(value["code"], "code"),
-            packages=_digest(value["packages"], "packages"),
-        )
-        strict_json.check_canonical(payload, opening.to_statement(), field="opening")
-        return opening
-
 
 def _participant_value(record: ParticipantRecord) -> JsonValue:
     return {
@@ -191,21 +142,6 @@ def _participant_value(record: ParticipantRecord) -> JsonValue:
     }
 
 
-def _parse_participant(value: JsonValue) -> ParticipantRecord:
-    role, index, statement, box_sha256, signature = strict_json.members(
-        value, _PARTICIPANT_MEMBERS, field="participant"
-    )
-    return ParticipantRecord(
-        role=parse_choice(Role, strict_json.text(role, field="role"), field="role"),
-        index=strict_json.integer(index, field="participant index", maximum=MAX_PARTICIPANTS - 1),
-        statement=Statement.from_bytes(
-            strict_json.hex_bytes(statement, field="statement", size=STATEMENT_SIZE)
-        ),
-        box_sha256=_digest(box_sha256, "box_sha256"),
-        signature=strict_json.hex_bytes(signature, field="signature", size=SIGNATURE_SIZE),
-    )
-
-
 def _input_value(record: InputRecord) -> JsonValue:
     return {
         "provider": record.provider,
@@ -213,17 +149,3 @@ def _input_value(record: InputRecord) -> JsonValue:
         "size": record.size,
         "sha256": record.sha256.hex(),
     }
-
-
-def _parse_input(value: JsonValue) -> InputRecord:
-    provider, name, size, digest = strict_json.members(value, _INPUT_MEMBERS, field="input")
-    return InputRecord(
-        provider=strict_json.integer(provider, field="input provider", maximum=MAX_PARTICIPANTS - 1),
-        name=strict_json.text(name, field="input name", max_chars=MAX_NAME_BYTES),
-        size=strict_json.integer(size, field="input size"),
-        sha256=_digest(digest, "input sha256"),
-    )
-
-
-def _digest(value: JsonValue, field: str) -> bytes:
-    return strict_json.hex_bytes(value, field=field, size=KEY_SIZE)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from sealroom.core.wire.dsse import Envelope
-from sealroom.core.wire.receipt import Receipt
+from sealroom.core.wire.dsse_verification import parse_envelope
+from sealroom.core.wire.receipt_file import Receipt
 from sealroom.server.errors import ErrorCode, ServiceError
 from sealroom.server.lifecycle import find_participant
 from sealroom.server.schema import Account, ComputationRow, Launch, ResultRow, Run
@@ -56,7 +56,7 @@ def _receipt(launch: Launch) -> Receipt | None:
     if launch.run is not None:
         closing = launch.run.closing
         return Receipt(
-            opening=Envelope.from_bytes(launch.run.opening),
-            closing=Envelope.from_bytes(closing) if closing is not None else None,
+            opening=parse_envelope(launch.run.opening),
+            closing=parse_envelope(closing) if closing is not None else None,
         )
-    return Receipt(refusal=Envelope.from_bytes(launch.refusal)) if launch.refusal is not None else None
+    return Receipt(refusal=parse_envelope(launch.refusal)) if launch.refusal is not None else None

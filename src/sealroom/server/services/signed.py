@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.wire.byte_fields import sha256
-from sealroom.core.wire.dsse import Envelope, verify_envelope
+from sealroom.core.wire.dsse_verification import parse_envelope, verify_envelope
 from sealroom.core.wire.receipt import Closing, Opening, Refusal
+from sealroom.core.wire.receipt_parsing import parse_closing, parse_opening, parse_refusal
 from sealroom.core.wire.spool import CLOSING, MAX_BYTES, OPENING, PUBLIC, PUBLIC_BYTES, REFUSAL, PublicKeys
 from sealroom.server.launchers.spool_files import Spool
 from sealroom.server.schema import Launch
@@ -34,7 +35,7 @@ def read_opening(spool: Spool, launch: Launch) -> Signed[Opening] | None:
         return None
     raw, payload = found
     try:
-        opening = Opening.from_payload(payload)
+        opening = parse_opening(payload)
         _check_agreement(opening.agreement, launch)
     except (MalformedError, VerificationError) as exc:
         _ignore(OPENING, exc)
@@ -44,14 +45,14 @@ def read_opening(spool: Spool, launch: Launch) -> Signed[Opening] | None:
 
 def read_closing(spool: Spool, opening_envelope: bytes) -> Signed[Closing] | None:
     """Return the closing that belongs to a stored opening."""
-    payload = Envelope.from_bytes(opening_envelope).payload
-    opening = Opening.from_payload(payload)
+    payload = parse_envelope(opening_envelope).payload
+    opening = parse_opening(payload)
     found = _read(spool, CLOSING, opening.run_key)
     if found is None:
         return None
     raw, closing_payload = found
     try:
-        closing = Closing.from_payload(closing_payload)
+        closing = parse_closing(closing_payload)
         if closing.opening_sha256 != sha256(payload) or closing.agreement != opening.agreement:
             raise VerificationError("closing: not of this opening")
     except (MalformedError, VerificationError) as exc:
@@ -67,7 +68,7 @@ def read_refusal(spool: Spool, launch: Launch) -> Signed[Refusal] | None:
         return None
     raw, payload = found
     try:
-        refusal = Refusal.from_payload(payload)
+        refusal = parse_refusal(payload)
         _check_agreement(refusal.agreement, launch)
     except (MalformedError, VerificationError) as exc:
         _ignore(REFUSAL, exc)
@@ -80,7 +81,7 @@ def _read(spool: Spool, name: str, key: bytes | None) -> tuple[bytes, bytes] | N
         return None
     try:
         raw = spool.read(name, max_bytes=MAX_BYTES[name])
-        return None if raw is None else (raw, verify_envelope(Envelope.from_bytes(raw), public_key=key))
+        return None if raw is None else (raw, verify_envelope(parse_envelope(raw), public_key=key))
     except (MalformedError, VerificationError) as exc:
         _ignore(name, exc)
         return None

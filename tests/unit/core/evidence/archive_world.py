@@ -26,9 +26,9 @@ from sealroom.core.wire.receipt import (
     Outcome,
     OutputRecord,
     ParticipantRecord,
-    Receipt,
     Refusal,
 )
+from sealroom.core.wire.receipt_file import Receipt
 
 IDENTITY = SigningKey(b"the enclave's own seed, 32 bytes")
 RUN = SigningKey(b"the run's own key, made of a see")

@@ -26,9 +26,9 @@ from sealroom.core.wire.receipt import (
     Outcome,
     OutputRecord,
     ParticipantRecord,
-    Receipt,
     Refusal,
 )
+from sealroom.core.wire.receipt_file import Receipt
 from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms
 
 COMPUTATION = UUID("5f1c8a34-6f0b-4f0e-9d2c-1d6b1f8e7a55")

@@ -21,7 +21,8 @@ from sealroom.core.evidence.verdict import Blame, Decision, Outcome, RefusedEvid
 from sealroom.core.wire.delivery import RefusalReason
 from sealroom.core.wire.dsse import Envelope
 from sealroom.core.wire.participants import Role
-from sealroom.core.wire.receipt import Closing, InputRecord, Opening, OutputRecord, Receipt
+from sealroom.core.wire.receipt import Closing, InputRecord, Opening, OutputRecord
+from sealroom.core.wire.receipt_file import Receipt
 from sealroom.core.wire.terms import DeliveryForm, LogRelease, Tee
 
 RUN = world.Run()

@@ -11,10 +11,11 @@ from sealroom.core.sealing.enclave_keys import IdentityKey, RunKey
 from sealroom.core.sealing.receipt import sign_closing, sign_opening, sign_refusal
 from sealroom.core.wire.code_list import CodeFile, CodeList, verify_code_signature
 from sealroom.core.wire.delivery import RefusalReason
-from sealroom.core.wire.dsse import verify_envelope
+from sealroom.core.wire.dsse_verification import verify_envelope
 from sealroom.core.wire.receipt import Refusal
 from sealroom.core.wire.receipt_closing import Closing, Outcome
 from sealroom.core.wire.receipt_opening import Opening
+from sealroom.core.wire.receipt_parsing import parse_closing, parse_opening, parse_refusal
 from sealroom.core.wire.terms import DeliveryForm, Tee
 
 RUN_KEY_PK = b"\x33" * 32
@@ -68,20 +69,20 @@ def test_the_identity_key_signs_the_opening() -> None:
     envelope = sign_opening(opening, identity_key=launch.identity_key)
     payload = verify_envelope(envelope, public_key=launch.identity_key.public_key)
     assert payload == opening.to_statement()
-    assert Opening.from_payload(payload) == opening
+    assert parse_opening(payload) == opening
 
 
 def test_the_identity_key_signs_a_refusal() -> None:
     launch = Launch()
     envelope = sign_refusal(refusal_of(launch), identity_key=launch.identity_key)
     payload = verify_envelope(envelope, public_key=launch.identity_key.public_key)
-    assert Refusal.from_payload(payload) == refusal_of(launch)
+    assert parse_refusal(payload) == refusal_of(launch)
 
 
 def test_the_run_key_signs_the_closing() -> None:
     run_key = RunKey.generate()
     envelope = sign_closing(CLOSING, run_key=run_key)
-    assert Closing.from_payload(verify_envelope(envelope, public_key=run_key.public_key)) == CLOSING
+    assert parse_closing(verify_envelope(envelope, public_key=run_key.public_key)) == CLOSING
 
 
 def test_an_enclave_that_signed_an_opening_cannot_sign_a_refusal() -> None:

@@ -10,23 +10,22 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.wire.dsse import PAYLOAD_TYPE, Envelope, pae, verify_envelope
+from sealroom.core.wire.dsse import PAYLOAD_TYPE, Envelope, pae
+from sealroom.core.wire.dsse_verification import parse_envelope, verify_envelope
 from sealroom.core.wire.receipt import (
-    Closing,
     Failure,
     InputRecord,
-    Opening,
     Outcome,
     OutputRecord,
-    Receipt,
-    Refusal,
 )
+from sealroom.core.wire.receipt_file import Receipt
+from sealroom.core.wire.receipt_parsing import parse_closing, parse_opening, parse_refusal
 
 PAYLOADS = {
-    "opening": (samples.OPENING, Opening.from_payload),
-    "closing": (samples.CLOSING, Closing.from_payload),
-    "failed closing": (samples.FAILED, Closing.from_payload),
-    "refusal": (samples.REFUSAL, Refusal.from_payload),
+    "opening": (samples.OPENING, parse_opening),
+    "closing": (samples.CLOSING, parse_closing),
+    "failed closing": (samples.FAILED, parse_closing),
+    "refusal": (samples.REFUSAL, parse_refusal),
 }
 OPENING = samples.sealed(samples.OPENING.to_statement(), samples.ENCLAVE_KEY)
 CLOSING = samples.sealed(samples.CLOSING.to_statement(), samples.RUN_KEY)
@@ -45,7 +44,7 @@ def test_the_signed_bytes_are_those_of_dsse():
 
 
 def test_an_envelope_reads_back_and_gives_its_payload_after_verification_alone():
-    envelope = Envelope.from_bytes(OPENING.to_bytes())
+    envelope = parse_envelope(OPENING.to_bytes())
     assert envelope == OPENING
     key = samples.public(samples.ENCLAVE_KEY)
     assert verify_envelope(envelope, public_key=key) == samples.OPENING.to_statement()
@@ -67,7 +66,7 @@ def test_refuses_an_envelope_of_another_payload_key_or_signature(wrong):
 
 def test_keyid_decides_nothing():
     named = replace(OPENING, keyid="of somebody else")
-    assert Envelope.from_bytes(named.to_bytes()).keyid == "of somebody else"
+    assert parse_envelope(named.to_bytes()).keyid == "of somebody else"
     verify_envelope(named, public_key=samples.public(samples.ENCLAVE_KEY))
 
 
@@ -96,7 +95,7 @@ def test_refuses_an_envelope_of_another_shape(change):
     value = envelope_value()
     change(value)
     with pytest.raises(MalformedError):
-        Envelope.from_bytes(canonical(value))
+        parse_envelope(canonical(value))
 
 
 def test_refuses_base64_with_bits_behind_its_end():
@@ -104,13 +103,13 @@ def test_refuses_base64_with_bits_behind_its_end():
     assert value["payload"] == "QQ=="
     value["payload"] = "QR=="
     with pytest.raises(MalformedError):
-        Envelope.from_bytes(canonical(value))
+        parse_envelope(canonical(value))
 
 
 @pytest.mark.parametrize("raw", [OPENING.to_bytes() + b"\n", b" " + OPENING.to_bytes()])
 def test_refuses_white_space_around_an_envelope(raw):
     with pytest.raises(MalformedError):
-        Envelope.from_bytes(raw)
+        parse_envelope(raw)
 
 
 @pytest.mark.parametrize("kind", PAYLOADS)
@@ -186,7 +185,7 @@ def test_refuses_an_opening_of_another_shape(change):
     statement = json.loads(samples.OPENING.to_statement())
     change(statement)
     with pytest.raises(MalformedError):
-        Opening.from_payload(canonical(statement))
+        parse_opening(canonical(statement))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_refuses_an_opening_of_another_shape(change):
 def test_names_the_kind_of_statement_that_is_expected(member, value):
     statement = {**json.loads(samples.OPENING.to_statement()), member: value}
     with pytest.raises(MalformedError, match=f"{member}: expected"):
-        Opening.from_payload(canonical(statement))
+        parse_opening(canonical(statement))
 
 
 def test_an_envelope_bounds_its_payload():
@@ -234,7 +233,7 @@ def test_refuses_a_closing_of_another_shape(change):
     statement = json.loads(samples.CLOSING.to_statement())
     change(statement)
     with pytest.raises(MalformedError):
-        Closing.from_payload(canonical(statement))
+        parse_closing(canonical(statement))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +251,7 @@ def test_a_failure_says_type_file_and_line_and_no_more(failure):
     statement = json.loads(samples.FAILED.to_statement())
     statement["predicate"]["failure"] = failure
     with pytest.raises(MalformedError):
-        Closing.from_payload(canonical(statement))
+        parse_closing(canonical(statement))
 
 
 def test_a_closing_cannot_be_built_wrong():
@@ -345,11 +344,11 @@ def test_refuses_a_receipt_of_another_shape(shape):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_value_or_malformed(raw):
     parsers = (
-        Envelope.from_bytes,
+        parse_envelope,
         Receipt.from_bytes,
-        Opening.from_payload,
-        Closing.from_payload,
-        Refusal.from_payload,
+        parse_opening,
+        parse_closing,
+        parse_refusal,
     )
     for parse in parsers:
         try:
