@@ -1,7 +1,7 @@
 """What an enclave signs about a computation: opening and closing, or a refusal (docs/spec/receipt.md).
 
-These are the values and their one encoding; reading them is `receipt_parsing`'s, verifying `core.evidence`'s. Digests are of sealed
-containers: must never carry one of a plaintext, which could be guessed.
+These are the values and their one encoding; reading them is `receipt_parsing`'s, verifying `core.evidence`'s.
+Digests are of sealed containers: must never carry one of a plaintext, which could be guessed.
 """
 
 from dataclasses import dataclass
