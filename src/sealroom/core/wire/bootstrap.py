@@ -1,8 +1,8 @@
 """What a waiting service is sent: the document of `POST /`, and the one inside the sealed box.
 
-Both are JSON that other people's tools write as well, so white space and the order of members behind the first
-are theirs; a member twice, an unknown one or another type is refused. Must never show a value: neither a
-`repr` nor a message has one. Spec: docs/spec/services.md, "Bootstrap".
+Both are JSON that other people's tools write as well, so white space and the order of members behind the
+first are theirs; a member twice, an unknown one or another type is refused. Must never show a value: neither
+a `repr` nor a message has one. Spec: docs/spec/services.md, "Bootstrap".
 """
 
 import base64
