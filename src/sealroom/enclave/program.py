@@ -73,12 +73,22 @@ def _print_error(error: BaseException) -> None:
         BaseException.with_traceback(error, shown)
         if sys.excepthook is sys.__excepthook__:
             # The interpreter's own would search the module path for a file of a sealed one's name.
-            traceback.print_exception(error)
+            shown_text = traceback.TracebackException.from_exception(error)
+            _drop_source(shown_text)
+            print(*shown_text.format(), sep="", end="", file=sys.stderr)
         else:
             sys.excepthook(type(error), error, shown)
         sys.stderr.flush()
     except BaseException:  # noqa: S110 - the program may have replaced anything that prints
         pass
+
+
+def _drop_source(shown: traceback.TracebackException | None) -> None:
+    """Leave out the text of every syntax error: what a sealed module gives to `eval` stands in its source."""
+    if shown is not None:
+        shown.text = None
+        for other in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+            _drop_source(other)
 
 
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:

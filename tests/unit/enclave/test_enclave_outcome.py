@@ -90,6 +90,26 @@ def test_a_syntax_error_has_its_place_and_no_text(world: World) -> None:
     assert CANARY not in log
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        "{}",
+        "try:\n    {}\nexcept SyntaxError as e:\n    raise ValueError from e",
+        "try: 1/0\nexcept ZeroDivisionError: {}",
+    ],
+)
+def test_what_a_sealed_module_evaluates_is_not_in_the_log(world: World, how: str) -> None:
+    run(world, "import model\n", model=how.format('eval("canary-7c1f = \'")'))
+    log = world.log(world.consumers[0])
+    assert "SyntaxError: " in log
+    assert CANARY not in log
+
+
+def test_an_error_that_contains_itself_is_printed(world: World) -> None:
+    run(world, "a, b = ValueError('said'), KeyError()\na.__cause__, b.__cause__ = b, a\nraise a\n")
+    assert "ValueError: said" in world.log(world.consumers[0])
+
+
 def test_a_syntax_error_in_the_entry_point_has_its_place(world: World) -> None:
     run(world, "a = 1\n\nb = =\n")
     assert world.closing().failure == Failure(type="SyntaxError", file="run.py", line=3)
