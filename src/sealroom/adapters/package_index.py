@@ -38,17 +38,22 @@ class ResolvedPackage:
     hashes: frozenset[bytes]
 
 
-def resolve(source: Path, platform: Platform) -> tuple[ResolvedPackage, ...]:
-    """Return everything that the requirements in `source` need on `platform`, as wheels alone.
+def resolve(
+    sources: Sequence[Path], platform: Platform, *, leave_out: Sequence[str] = ()
+) -> tuple[ResolvedPackage, ...]:
+    """Return everything that the requirements in `sources` need together on `platform`, as wheels alone.
 
-    `source` is a `requirements.in` or a `pyproject.toml`. Raises `PackageIndexError`.
+    Each is a `requirements.in` or a `pyproject.toml`. What is called as one of `leave_out` is left out,
+    whoever needs it. Raises `PackageIndexError`.
     """
+    without = [word for name in leave_out for word in ("--no-emit-package", name)]
     command = [
         _uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
         "--only-binary", ":all:", "--python-version", f"3.{platform.minor}",
-        "--python-platform", f"{platform.machine}-manylinux_2_{_NEWEST_GLIBC}", source.name,
+        "--python-platform", f"{platform.machine}-manylinux_2_{_NEWEST_GLIBC}",
+        *without, *(str(source.absolute()) for source in sources),
     ]  # fmt: skip
-    return _parse_resolution(_run(command, folder=source.parent, what="uv"))
+    return _parse_resolution(_run(command, folder=sources[0].parent, what="uv"))
 
 
 def download_wheel(

@@ -140,31 +140,30 @@ def _client_code(failure: SealroomError) -> str | None:
     from sealroom.client.delivery_journal import DeliveryBlockedError
     from sealroom.client.home import HomeError
     from sealroom.client.identity import IdentityError, PassphraseError
+    from sealroom.client.service.code_keys import CodeKeyError
+    from sealroom.client.service.packing import NotLockedError
+    from sealroom.client.service.trying import TrialError
     from sealroom.client.session import AccountError
     from sealroom.client.store import UnknownComputationError
     from sealroom.client.tls import UntrustedServerError
 
-    match failure:
-        case DeliveryBlockedError():
-            return failure.code
-        case ContactConflictError():
-            return "contact"
-        case UntrustedServerError():
-            return "certificate"
-        case PassphraseError():
-            return "passphrase"
-        case IdentityError():
-            return "identity"
-        case AccountError():
-            return "account"
-        case HomeError():
-            return "home"
-        case PackageIndexError():
-            return "package_index"
-        case UnknownComputationError():
-            return "not_joined"
-        case _:
-            return None
+    if isinstance(failure, DeliveryBlockedError):
+        return failure.code
+    codes: dict[type[SealroomError], str] = {
+        ContactConflictError: "contact",
+        UntrustedServerError: "certificate",
+        # Before its base.
+        PassphraseError: "passphrase",
+        IdentityError: "identity",
+        AccountError: "account",
+        HomeError: "home",
+        PackageIndexError: "package_index",
+        UnknownComputationError: "not_joined",
+        CodeKeyError: "code_key",
+        NotLockedError: "not_locked",
+        TrialError: "trial",
+    }
+    return next((code for kind, code in codes.items() if isinstance(failure, kind)), None)
 
 
 def _file_message(failure: OSError) -> str:

@@ -118,6 +118,10 @@ CLIENT_HINTS: dict[str, str | None] = {
     "key_command": "it reads the bytes to sign on standard input and writes 384 bytes on standard output",
     "no_libos": "give --libos PATH, the libsysdb.so of the Gramine that will run it",
     "rehearsal": "sealroom code test needs Linux and pip install 'sealroom[client,enclave]'",
+    # Services
+    "code_key": "name the file with --key; whoever has no code key can neither open nor seal for the service",
+    "not_locked": "sealroom lock PROJECT writes requirements.txt, with what an enclave serves by",
+    "trial": "mend what the application said, and sealroom service test PROJECT again",
     "no_files": _SEND_DATA + "; or add --empty, if you bring none",
     "unknown_file": "sealroom data send {computation} FILE... sends one; the names are those of the files",
     "unknown_contact": "sealroom contact list shows whom this home knows",

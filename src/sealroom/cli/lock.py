@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sealroom.cli.options import INPUT_FOLDER, Invocation, command_options
-from sealroom.client.locking import Locked, find_source, lock
+from sealroom.client.locking import Locked, find_source, is_service, lock
 from sealroom.client.wheel_store import WheelStore
 from sealroom.core.measurement.platform_tags import MACHINES, SGX_PLATFORM, Platform
 
@@ -49,15 +49,16 @@ def command(invocation: Invocation, folder: Path, minor: int, machine: str) -> N
     """Pin the packages that the program in FOLDER needs.
 
     Reads requirements.in, or without it the dependencies in pyproject.toml; writes requirements.txt with one
-    version and one SHA-256 for each package. Only wheels are taken, for CPython on Linux with glibc 2.36; an
-    enclave takes none that brings scripts, .pth files or modules named like the standard library's. uv
-    resolves and pip downloads, from the index that this machine is set to. The wheels stay in your home
-    folder, for sealroom code send.
+    version and one SHA-256 for each package. A service, which has a config.toml, also gets what its enclave
+    serves it with, and needs neither of the two. Only wheels are taken, for CPython on Linux with glibc
+    2.36; an enclave takes none that brings scripts, .pth files or modules named like the standard library's.
+    uv resolves and pip downloads, from the index that this machine is set to. The wheels stay in your home
+    folder, for sealroom code send and sealroom service test.
     """
     platform = Platform(minor=minor, machine=machine)
-    source = find_source(folder)
+    what = "a service" if is_service(folder) else find_source(folder).name
     store = WheelStore(invocation.open_home())
-    invocation.console.say(f"locking {source.name} for {platform.title}")
+    invocation.console.say(f"locking {what} for {platform.title}")
     with invocation.console.transfers() as progress:
         locked = lock(folder, store, platform, progress=progress)
     invocation.console.result(
@@ -69,7 +70,10 @@ def _show(invocation: Invocation, locked: Locked, written: Path) -> None:
     rows = [(each.name, each.version, each.sha256.hex()) for each in locked.requirements]
     invocation.console.table(("package", "version", "SHA-256 of the wheel"), rows)
     click.echo(f"{written}: {locked.files} files of {locked.bytes / 1e6:.1f} MB of wheels will be measured")
-    invocation.console.next_step("sealroom code send UUID FOLDER sends the program and its wheels")
+    if is_service(written.parent):
+        invocation.console.next_step(f"sealroom service package {written.parent}")
+    else:
+        invocation.console.next_step("sealroom code send UUID FOLDER sends the program and its wheels")
 
 
 def _document(locked: Locked, folder: Path) -> dict[str, object]:

@@ -42,6 +42,7 @@ COMMANDS = {
     "register": "Accept an invitation and register your public key.",
     "results": "Download and decrypt results.",
     "server": "Run the platform server.",
+    "service": "Make, run, verify and call services: web applications in an enclave.",
     "sign": "Sign an enclave: write its SIGSTRUCT.",
     "sigstruct": "Read the signatures of enclaves, and make a key for them.",
     "status": "Show where a computation stands, and what comes next.",

@@ -7,16 +7,16 @@ Spec: docs/spec/code-list.md, docs/spec/container.md.
 
 import hashlib
 import os
-import stat
 import tarfile
 import tempfile
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 from uuid import UUID
 
 from sealroom.client.private_files import replacing
+from sealroom.client.source_tree import check_importable, open_source, walk_files
 from sealroom.client.transport import STREAM_BYTES, Progress
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.measurement.requirements import Requirement, parse_requirements
@@ -25,17 +25,12 @@ from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 from sealroom.core.wire.bundle import MAX_SOURCE_BYTES
 from sealroom.core.wire.code_list import CLEAR_PATHS, REQUIREMENTS, CodeFile, CodeList
-from sealroom.core.wire.names import check_path
 from sealroom.core.wire.terms import ENTRY
 
 MAX_ARCHIVE_BYTES = 1024 * 1024 * 1024
-_IGNORED_FOLDERS = frozenset({"__pycache__"})
-_IGNORED_ENDINGS = (".pyc",)
 # What `sealroom lock` reads: what runs is pinned in requirements.txt.
 _IGNORED_FILES = frozenset({"requirements.in"})
-_NATIVE_ENDINGS = (".so", ".pyd", ".dll", ".dylib")
-# What a program imports from the enclave itself.
-_TAKEN_NAMES = frozenset({"sealroom", "sealroom.py"})
+_WHAT = "code folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +61,12 @@ def find_code_files(folder: Path) -> tuple[str, ...]:
     """
     if not folder.is_dir():
         raise MalformedError(f"code folder: {folder} is not a folder")
-    found = sorted(_walk(folder, ""), key=lambda path: path.encode())
+    walked = walk_files(folder, what=_WHAT, ignore=lambda path, _: path in _IGNORED_FILES)
+    found = sorted(walked, key=lambda path: path.encode())
     if ENTRY not in found:
         raise MalformedError(f"code folder: {ENTRY} is missing: it runs first, and everybody reads it")
     for path in found:
-        _check_importable(path)
+        check_importable(path, what=_WHAT)
     if REQUIREMENTS in found:
         read_requirements(folder)
     return tuple(found)
@@ -123,45 +119,13 @@ def read_code(archive: IO[bytes], files: CodeList) -> OpenCode:
     return OpenCode(files=files, entry_point=clear[ENTRY], requirements=clear.get(REQUIREMENTS))
 
 
-def _walk(folder: Path, prefix: str) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            listed = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise MalformedError(f"code folder: {folder} cannot be read: {error.strerror}") from error
-    found: list[str] = []
-    for entry in listed:
-        path = prefix + entry.name
-        if entry.is_symlink():
-            raise MalformedError(f"code folder: {path} is a link; only files and folders are sent")
-        if entry.is_dir():
-            found += [] if entry.name in _IGNORED_FOLDERS else _walk(folder / entry.name, path + "/")
-        elif not entry.is_file():
-            raise MalformedError(f"code folder: {path} is neither a file nor a folder")
-        elif path not in _IGNORED_FILES and not entry.name.endswith(_IGNORED_ENDINGS):
-            check_path(path, field="code path")
-            found.append(path)
-    return found
-
-
-def _check_importable(path: str) -> None:
-    name = path.rpartition("/")[2]
-    if name.endswith(_NATIVE_ENDINGS) or ".so." in name:
-        raise MalformedError(
-            f"code folder: {path} is native code, which an enclave loads from measured packages alone: name "
-            "its package in requirements.txt, and leave the file out"
-        )
-    if path.partition("/")[0] in _TAKEN_NAMES:
-        raise MalformedError(f"code folder: {path} is named like sealroom itself: give it another name")
-
-
 def _add_file(
     archive: tarfile.TarFile, source: Path, path: str, owner: CodeOwner, temporary: Path
 ) -> CodeFile:
     if path in CLEAR_PATHS:
         return _add_clear(archive, path, _read_source(source))
     context = Context.code(computation=owner.computation, owner_pk=owner.public_key, path=path)
-    with _open_regular(source) as plain, tempfile.TemporaryFile(dir=temporary) as sealed:
+    with open_source(source, what=_WHAT) as plain, tempfile.TemporaryFile(dir=temporary) as sealed:
         size = os.fstat(plain.fileno()).st_size
         sealed_bytes = seal_stream(plain, sealed, key=owner.data_key, context=context)
         if sealed_bytes != size:
@@ -187,23 +151,11 @@ def _tar_info(path: str, size: int) -> tarfile.TarInfo:
 
 
 def _read_source(path: Path) -> bytes:
-    with _open_regular(path) as file:
+    with open_source(path, what=_WHAT) as file:
         content = file.read(MAX_SOURCE_BYTES + 1)
     if len(content) > MAX_SOURCE_BYTES:
         raise MalformedError(f"code folder: {path.name} is larger than {MAX_SOURCE_BYTES} bytes")
     return content
-
-
-def _open_regular(path: Path) -> BufferedReader:
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        file = os.fdopen(os.open(path, flags), "rb")
-    except OSError as error:
-        raise MalformedError(f"code folder: {path.name} cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise MalformedError(f"code folder: {path.name} is not a regular file")
-    return file
 
 
 def _check_file(content: IO[bytes], listed: CodeFile) -> bytes | None:

@@ -14,12 +14,14 @@ from pathlib import Path
 from platform import machine
 
 from sealroom.adapters.package_index import PackageIndexError, ResolvedPackage, download_wheel, resolve
+from sealroom.client.service.stack import IN_EVERY_ENCLAVE, STACK
 from sealroom.client.transport import Progress
 from sealroom.client.wheel_store import WheelStore
 from sealroom.core.errors import MalformedError
 from sealroom.core.measurement.packages import package_files
 from sealroom.core.measurement.platform_tags import SGX_PLATFORM, Platform
 from sealroom.core.measurement.requirements import Requirement, parse_requirements, write_requirements
+from sealroom.core.measurement.service_package import CONFIG
 from sealroom.core.wire.code_list import REQUIREMENTS
 
 SOURCES = ("requirements.in", "pyproject.toml")
@@ -37,11 +39,11 @@ class Locked:
 def lock(folder: Path, store: WheelStore, platform: Platform, *, progress: Progress | None = None) -> Locked:
     """Write `requirements.txt` in `folder`, and keep the wheels that it names.
 
-    Raises `PackageIndexError` where a package has no fitting wheel, `VerificationError` or `MalformedError`
-    where one breaks a rule; `requirements.txt` then stays as it was.
+    A folder with a `config.toml` is a service, which also gets what its enclave serves it with. Raises
+    `PackageIndexError` where a package has no fitting wheel, `VerificationError` or `MalformedError` where
+    one breaks a rule; `requirements.txt` then stays as it was.
     """
-    source = find_source(folder)
-    resolved = resolve(source, platform)
+    resolved = _resolve_service(folder, platform) if is_service(folder) else _resolve(folder, platform)
     pinned = tuple(
         _pin(package, store, platform, progress, (number, len(resolved)))
         for number, package in enumerate(resolved)
@@ -57,12 +59,29 @@ def lock(folder: Path, store: WheelStore, platform: Platform, *, progress: Progr
     return Locked(requirements=parse_requirements(raw), files=len(files), bytes=size)
 
 
+def is_service(folder: Path) -> bool:
+    """Whether the program in `folder` is a service."""
+    return (folder / CONFIG).is_file()
+
+
 def find_source(folder: Path) -> Path:
     """Return the file that says what the program needs; raises `MalformedError` where there is none."""
     for name in SOURCES:
         if (folder / name).is_file():
             return folder / name
     raise MalformedError(f"lock: {folder} has neither {SOURCES[0]} nor {SOURCES[1]}")
+
+
+def _resolve(folder: Path, platform: Platform) -> tuple[ResolvedPackage, ...]:
+    return resolve([find_source(folder)], platform)
+
+
+def _resolve_service(folder: Path, platform: Platform) -> tuple[ResolvedPackage, ...]:
+    own = [folder / name for name in SOURCES if (folder / name).is_file()][:1]
+    with tempfile.TemporaryDirectory() as name:
+        stack = Path(name) / "stack.in"
+        stack.write_text("".join(f"{line}\n" for line in STACK))
+        return resolve([*own, stack], platform, leave_out=IN_EVERY_ENCLAVE)
 
 
 def fetch_from_index(

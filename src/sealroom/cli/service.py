@@ -1,0 +1,40 @@
+"""`sealroom service`: web applications in an enclave. Each command lives in a file of its own."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+# The name of a command, and the module that has it.
+_COMMANDS = {
+    "decrypt": "service_decrypt",
+    "new": "service_new",
+    "package": "service_package",
+    "test": "service_test",
+}
+
+
+class _ServiceCommands(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        found = importlib.import_module(f"sealroom.cli.{_COMMANDS[cmd_name]}").command
+        if not isinstance(found, click.Command):
+            raise TypeError(f"sealroom service {cmd_name} is not a command")
+        return found
+
+
+@click.group("service", cls=_ServiceCommands)
+def command() -> None:
+    """Make, run, verify and call services: web applications in an enclave.
+
+    A code provider makes a package that nobody else can read. An operator, who need not be trusted, spawns an
+    enclave with it. The code provider verifies that enclave, and seals the code key and secrets to it. A
+    caller verifies before talking.
+    """
