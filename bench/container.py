@@ -23,7 +23,8 @@ from uuid import uuid4
 from sealroom.client.container_memory import open_memory, seal_memory
 from sealroom.client.file_sealing import open_between, seal_between
 from sealroom.client.lanes import processors
-from sealroom.core.sealing.container import Context, open_container, sealed_size
+from sealroom.core.sealing.container_streams import open_container, sealed_size
+from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 
 SIZE = 256 << 20

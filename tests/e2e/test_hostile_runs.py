@@ -110,7 +110,7 @@ QUOTES_ITS_OWN_KEY = {
         "device = Path(sealroom.enclave.__file__).parents[3] / 'attestation'\n"
         "identity, box = nacl.signing.SigningKey.generate(), nacl.public.PrivateKey.generate()\n"
         "bound = hashlib.sha256(bytes(identity.verify_key)).digest() + bytes(box.public_key)\n"
-        # The hook closes the device to Python, Landlock to C; the thread that writes for us is found in memory.
+        # The hook closes the device to Python, Landlock to C; the thread that may write is found in memory.
         "def reach(name, mode):\n"
         "    return ctypes.CDLL(None).open(str(device / name).encode(), mode)\n"
         "def bind():\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOOL = runpy.run_path(str(ROOT / "tools/count_measured.py"))
-LIMIT = 4_850
+LIMIT = 4_730
 """Lines of code. The aim is 3,000: whoever makes the measured set smaller lowers this, nobody raises it."""
 
 

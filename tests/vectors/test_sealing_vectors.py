@@ -15,19 +15,12 @@ from sealroom.core.compat.legacy_delivery import LegacyDelivery, open_legacy_del
 from sealroom.core.errors import MalformedError, SealroomError, VerificationError
 from sealroom.core.sealing.chunks import Layout
 from sealroom.core.sealing.commitment import verify_commitment
-from sealroom.core.sealing.container import (
-    HEADER_SIZE,
-    ContainerReader,
-    Context,
-    Header,
-    Purpose,
-    Subkey,
-    accept_subkey,
-    open_stream,
-    unlock,
-)
+from sealroom.core.sealing.container import ContainerReader
+from sealroom.core.sealing.container_streams import open_stream
+from sealroom.core.sealing.context import Context, Purpose
 from sealroom.core.sealing.delivery import BoxRefusedError, open_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey
+from sealroom.core.sealing.header import HEADER_SIZE, Header, Subkey, accept_subkey, unlock
 from sealroom.core.sealing.invitation import (
     format_invitation,
     format_invitation_file,

@@ -20,7 +20,7 @@ from sealroom.client.source_tree import check_importable, open_source, walk_file
 from sealroom.client.transport import STREAM_BYTES, Progress
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.measurement.requirements import Requirement, parse_requirements
-from sealroom.core.sealing.container import seal_stream, sealed_size
+from sealroom.core.sealing.container_streams import seal_stream, sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 from sealroom.core.wire.bundle import MAX_SOURCE_BYTES

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sealroom.client.lanes import DigestInOrder, processors, share
 from sealroom.core.errors import VerificationError
 from sealroom.core.sealing.chunks import TAG_SIZE, ChunkCipher, Layout
-from sealroom.core.sealing.container import sealed_size
+from sealroom.core.sealing.container_streams import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.header import HEADER_SIZE, Header, new_header, unlock
 from sealroom.core.sealing.secret import Secret32

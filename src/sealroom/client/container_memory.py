@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sealroom.client.lanes import processors, share
 from sealroom.core.sealing.chunks import TAG_SIZE, ChunkCipher, Layout
-from sealroom.core.sealing.container import sealed_size
+from sealroom.core.sealing.container_streams import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.header import HEADER_SIZE, Header, new_header, unlock
 from sealroom.core.sealing.secret import Secret32

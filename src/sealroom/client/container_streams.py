@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sealroom.client.lanes import processors
 from sealroom.core.errors import MalformedError
 from sealroom.core.sealing.chunks import TAG_SIZE, ChunkCipher, Readable, Writable, read_up_to, write_all
-from sealroom.core.sealing.container import read_header
+from sealroom.core.sealing.container_streams import read_header
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.header import new_header, unlock
 from sealroom.core.sealing.secret import Secret32

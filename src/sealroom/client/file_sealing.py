@@ -17,7 +17,7 @@ from sealroom.client.container_streams import open_pipe, seal_pipe
 from sealroom.client.hashing_streams import HashingSink, HashingSource
 from sealroom.client.lanes import DigestInOrder
 from sealroom.core.sealing.chunks import Readable, Writable
-from sealroom.core.sealing.container import open_container
+from sealroom.core.sealing.container_streams import open_container
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.secret import Secret32
 

@@ -23,7 +23,7 @@ from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import STREAM_BYTES, FileBody, Progress, Request, Transport, progress_of
 from sealroom.core.errors import MalformedError, TransportError, VerificationError
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.container import sealed_size
+from sealroom.core.sealing.container_streams import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.wire.input_list import InputFile
 from sealroom.core.wire.names import check_file_name

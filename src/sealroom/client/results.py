@@ -21,7 +21,7 @@ from sealroom.client.session import Client
 from sealroom.client.store import ComputationFolder
 from sealroom.client.transport import Progress, progress_of
 from sealroom.core.errors import VerificationError
-from sealroom.core.sealing.container import sealed_size
+from sealroom.core.sealing.container_streams import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.output_key import OutputKey, derive_output_key
 from sealroom.core.wire.arguments import Arguments

@@ -86,7 +86,7 @@ def _print_error(error: BaseException) -> None:
 def _drop_source(shown: traceback.TracebackException | None) -> None:
     """Leave out the text of every syntax error: what a sealed module gives to `eval` stands in its source."""
     if shown is not None:
-        shown.text = None
+        shown.text = None  # type: ignore[assignment] # what other exceptions have
         for other in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
             _drop_source(other)
 

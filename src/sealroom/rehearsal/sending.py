@@ -17,7 +17,7 @@ from sealroom.client.wheel_store import WheelStore
 from sealroom.core.measurement.requirements import parse_requirements
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.container import sealed_size
+from sealroom.core.sealing.container_streams import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.wire import spool as names
 from sealroom.core.wire.input_list import InputFile, InputList

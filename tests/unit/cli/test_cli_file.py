@@ -18,7 +18,7 @@ from sealroom.client.journal import Journal
 from sealroom.client.own_files import OwnFiles
 from sealroom.client.store import ComputationFolder, JoinedComputation
 from sealroom.client.transport import ServerAddress
-from sealroom.core.sealing.container import open_bytes, seal_bytes
+from sealroom.core.sealing.container_streams import open_bytes, seal_bytes
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.invitation import Invitation
 from sealroom.core.sealing.keys import DataKey

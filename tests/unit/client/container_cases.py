@@ -9,7 +9,7 @@ from uuid import UUID
 from sealroom.client.container_files import Extras, open_file, seal_file
 from sealroom.client.container_memory import open_memory, seal_memory
 from sealroom.client.container_streams import open_pipe, seal_pipe
-from sealroom.core.sealing.container import sealed_size
+from sealroom.core.sealing.container_streams import sealed_size
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 

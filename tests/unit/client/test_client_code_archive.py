@@ -18,7 +18,7 @@ from sealroom.client.code_archive import (
     read_requirements,
 )
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.container import open_bytes
+from sealroom.core.sealing.container_streams import open_bytes
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey, SigningKey
 from sealroom.core.wire.code_list import CodeFile, CodeList

@@ -14,7 +14,7 @@ from container_cases import CHUNK, CONTEXT, KEY, Files
 from sealroom.client.container_files import SUPPORTED, Extras, open_file, seal_file
 from sealroom.client.lanes import DigestInOrder
 from sealroom.core.errors import VerificationError
-from sealroom.core.sealing.container import open_bytes, seal_bytes
+from sealroom.core.sealing.container_streams import open_bytes, seal_bytes
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this system goes through container_streams")
 

@@ -10,7 +10,7 @@ from container_cases import CHUNK, CONTEXT, HEADER, KEY, SEALED_CHUNK
 
 from sealroom.client.container_streams import open_pipe, seal_pipe
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.container import open_bytes, seal_bytes
+from sealroom.core.sealing.container_streams import open_bytes, seal_bytes
 
 PLAIN = os.urandom(9 * CHUNK + 5)
 

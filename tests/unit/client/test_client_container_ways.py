@@ -11,7 +11,7 @@ from container_cases import CHUNK, CONTEXT, HEADER, KEY, SEALED_CHUNK, Files, wa
 from sealroom.client.container_files import open_file
 from sealroom.client.container_memory import open_memory, seal_memory
 from sealroom.core.errors import MalformedError, SealroomError, VerificationError
-from sealroom.core.sealing.container import open_bytes, seal_bytes
+from sealroom.core.sealing.container_streams import open_bytes, seal_bytes
 
 NAMES = pytest.mark.parametrize("name", ["files", "memory", "streams"])
 PLAIN = os.urandom(5 * CHUNK + 100)

@@ -12,7 +12,7 @@ from container_cases import CHUNK, CONTEXT, KEY
 from sealroom.client import file_sealing
 from sealroom.client.file_sealing import open_between, seal_between
 from sealroom.core.errors import VerificationError
-from sealroom.core.sealing.container import open_bytes, seal_bytes
+from sealroom.core.sealing.container_streams import open_bytes, seal_bytes
 
 PLAIN = os.urandom(5 * CHUNK + 7)
 

@@ -14,7 +14,7 @@ from sealroom.client.session import Client
 from sealroom.client.transport import FileBody, Request
 from sealroom.core.errors import MalformedError, TransportError, VerificationError
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.container import open_bytes
+from sealroom.core.sealing.container_streams import open_bytes
 from sealroom.core.sealing.context import Context
 from sealroom.core.wire.input_list import InputList
 from sealroom.core.wire.participants import Role

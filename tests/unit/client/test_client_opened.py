@@ -22,7 +22,7 @@ from sealroom.client.transport import ServerAddress
 from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.archive import ArchivedRun, appraise_archive
 from sealroom.core.evidence.verdict import CheckGroup, Outcome
-from sealroom.core.sealing.container import seal_bytes
+from sealroom.core.sealing.container_streams import seal_bytes
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import SigningKey
 from sealroom.core.sealing.log import LogKey, seal_log

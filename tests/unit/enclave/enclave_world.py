@@ -22,7 +22,7 @@ import nacl
 import sealroom
 from sealroom.core.sealing.code_signature import sign_code
 from sealroom.core.sealing.commitment import input_commitment
-from sealroom.core.sealing.container import open_bytes, seal_stream
+from sealroom.core.sealing.container_streams import open_bytes, seal_stream
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.delivery import NO_COMMITMENT
 from sealroom.core.sealing.delivery_sealing import seal_delivery

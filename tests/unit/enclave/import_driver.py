@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from uuid import UUID
 
-from sealroom.core.sealing.container import seal_stream
+from sealroom.core.sealing.container_streams import seal_stream
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 from sealroom.core.wire.byte_fields import sha256

@@ -3,7 +3,7 @@
 from pathlib import Path
 from uuid import UUID
 
-from sealroom.core.sealing.container import seal_bytes
+from sealroom.core.sealing.container_streams import seal_bytes
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 from sealroom.core.wire.byte_fields import sha256

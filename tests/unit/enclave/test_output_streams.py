@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.container import HEADER_SIZE, open_bytes
+from sealroom.core.sealing.container_streams import open_bytes
 from sealroom.core.sealing.context import Context
+from sealroom.core.sealing.header import HEADER_SIZE
 from sealroom.core.sealing.keys import SigningKey
 from sealroom.core.sealing.output_key import OutputKey
 from sealroom.core.wire import spool as names

@@ -7,6 +7,7 @@ docs/spec/logs.md. Opening one is `log_opening`'s, at home.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 from nacl._sodium import ffi
 
 from sealroom.core.errors import MalformedError
-from sealroom.core.sealing.container import seal_bytes
+from sealroom.core.sealing.container_writer import ContainerWriter
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.enclave_keys import SEALED_BOX_OVERHEAD, box_form, seal_box
 from sealroom.core.sealing.keys import PUBLIC_KEY_SIZE
@@ -93,9 +94,12 @@ def seal_log(
         SealedLogKey(reader_pk=reader, box=seal_box(key, box_form(reader)))
         for reader in dict.fromkeys(readers)
     )
-    container = seal_bytes(_pad(text), key=key, context=Context.log(computation=computation, box_pk=box_pk))
+    container = io.BytesIO()
+    writer = ContainerWriter(container, key=key, context=Context.log(computation=computation, box_pk=box_pk))
+    writer.write(_pad(text))
+    writer.finish()
     public = bytes(ffi.buffer(key.cdata, len(key))) if release is LogRelease.PUBLIC else None
-    return SealedLog(container=container, keys=LogKeys(sealed=sealed, public_key=public))
+    return SealedLog(container=container.getvalue(), keys=LogKeys(sealed=sealed, public_key=public))
 
 
 def padded_size(text_size: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.container import open_bytes
+from sealroom.core.sealing.container_streams import open_bytes
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.enclave_keys import BoxKey
 from sealroom.core.sealing.keys import PUBLIC_KEY_SIZE, SigningKey

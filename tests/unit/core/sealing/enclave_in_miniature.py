@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from sealroom.core.sealing.container import Context, Header, unlock
+from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.delivery import open_delivery
 from sealroom.core.sealing.enclave_keys import BoxKey, IdentityKey
+from sealroom.core.sealing.header import Header, unlock
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.sealing.receipt import sign_refusal
 from sealroom.core.sealing.secret import SecretBuffer

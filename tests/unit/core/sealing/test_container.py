@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 from sealing_cases import COMPUTATION, OTHER_COMPUTATION
 
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.chunks import ChunkCipher
-from sealroom.core.sealing.container import (
-    DEFAULT_CHUNK_LOG2,
-    HEADER_SIZE,
-    TAG_SIZE,
-    ContainerReader,
-    Context,
-    Header,
-    Purpose,
-    Subkey,
-    accept_subkey,
+from sealroom.core.sealing.chunks import TAG_SIZE, ChunkCipher
+from sealroom.core.sealing.container import ContainerReader
+from sealroom.core.sealing.container_streams import (
     open_bytes,
     open_container,
     open_stream,
@@ -32,6 +24,14 @@ from sealroom.core.sealing.container import (
     seal_bytes_reproducibly,
     seal_stream,
     sealed_size,
+)
+from sealroom.core.sealing.context import Context, Purpose
+from sealroom.core.sealing.header import (
+    DEFAULT_CHUNK_LOG2,
+    HEADER_SIZE,
+    Header,
+    Subkey,
+    accept_subkey,
     unlock,
 )
 from sealroom.core.sealing.keys import DataKey

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sealing_cases import COMPUTATION
 
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.container import Context, open_bytes, sealed_size
+from sealroom.core.sealing.container_streams import open_bytes, sealed_size
 from sealroom.core.sealing.container_writer import ContainerWriter
+from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.keys import DataKey
 
 LOG2 = 12

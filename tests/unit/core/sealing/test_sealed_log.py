@@ -13,7 +13,8 @@ from sealing_cases import (
 )
 
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.sealing.container import Context, seal_bytes, sealed_size
+from sealroom.core.sealing.container_streams import seal_bytes, sealed_size
+from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.log import (
     LogKey,
     LogKeys,

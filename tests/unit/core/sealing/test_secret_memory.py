@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from sealing_cases import COMPUTATION, FIRST_DATA_KEY, NOW, make_arguments
 
-from sealroom.core.sealing.container import HEADER_SIZE, Context, Header, seal_bytes, unlock
+from sealroom.core.sealing.container_streams import seal_bytes
+from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.delivery_sealing import seal_delivery
+from sealroom.core.sealing.header import HEADER_SIZE, Header, unlock
 from sealroom.core.sealing.keys import DataKey, PreSharedKey
 from sealroom.core.sealing.output_key import derive_output_key
 from sealroom.core.wire.enclave import SimulatedEnclave
