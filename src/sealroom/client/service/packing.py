@@ -31,7 +31,7 @@ from sealroom.core.measurement.service_package import (
     read_member,
     read_package,
 )
-from sealroom.core.sealing.container import open_bytes, seal_bytes_reproducibly
+from sealroom.core.sealing.container_streams import open_bytes, seal_bytes_reproducibly
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.service_key import CodeKey, service_id
 from sealroom.core.wire.code_list import REQUIREMENTS, SERVICE_FOLDER
