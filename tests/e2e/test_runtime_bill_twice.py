@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sealroom.adapters.gramine import Gramine
 from sealroom.adapters.host_checks import installed_pal, this_host
 from sealroom.adapters.release import load_release
 from sealroom.adapters.runtime_packages import stage_runtime
-from sealroom.adapters.sgx_self_test import NAME, Gramine, prepare_self_test
+from sealroom.adapters.sgx_self_test import NAME, prepare_self_test
 from sealroom.core.measurement.runtime_bill import RuntimeBill, parse_runtime_bill
 from sealroom.core.measurement.signing_key import new_enclave_signing_key
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from sealroom.adapters.gramine import PROGRAM, pal_beside
 from sealroom.adapters.hashing import hash_file
 from sealroom.core.measurement.known_pals import KnownPal
 
 _FLAGS = re.compile(r"^flags\s*:(.*)$", re.MULTILINE)
-_PALS = ("lib/*/gramine/sgx/libpal.so", "lib64/gramine/sgx/libpal.so", "lib/gramine/sgx/libpal.so")
 _KEY = ".config/gramine/enclave-key.pem"
 
 
@@ -93,7 +93,7 @@ def _gramine(host: Host, pals: tuple[KnownPal, ...]) -> Iterator[HostCheck]:
     ):
         where = str(found) if found else "not on the PATH"
         yield HostCheck(name=program, present=found is not None, found=where, purpose=purpose, fix=fix)
-    pal = _pal(sgx)
+    pal = installed_pal(host)
     digest = None if pal is None else hash_file(pal)
     known = next((row.name for row in pals if row.sha256 == digest), None)
     said = "no libpal.so beside gramine-sgx"
@@ -110,14 +110,8 @@ def _gramine(host: Host, pals: tuple[KnownPal, ...]) -> Iterator[HostCheck]:
 
 def installed_pal(host: Host) -> Path | None:
     """Find the `libpal.so` for SGX beside gramine-sgx."""
-    return _pal(host.which("gramine-sgx"))
-
-
-def _pal(program: Path | None) -> Path | None:
-    if program is None:
-        return None
-    prefix = program.resolve().parent.parent
-    return next((path for pattern in _PALS for path in sorted(prefix.glob(pattern))), None)
+    program = host.which(PROGRAM)
+    return None if program is None else pal_beside(program)
 
 
 def _processor(host: Host, _: tuple[KnownPal, ...]) -> Iterator[HostCheck]:

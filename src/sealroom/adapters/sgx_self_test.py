@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sealroom.adapters.gramine import PROGRAM, Gramine
 from sealroom.adapters.runtime_packages import stage_runtime
 from sealroom.core.attestation.quote import parse_quote
 from sealroom.core.attestation.reports import SgxReport
 from sealroom.core.errors import VerificationError
-from sealroom.core.measurement.known_pals import KnownPal
 from sealroom.core.measurement.manifest import parse_manifest
 from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.runtime_bill import RuntimeBill
@@ -36,10 +36,8 @@ from sealroom.core.measurement.template import (
     MeasuredFile,
     computation_manifest,
 )
-from sealroom.core.wire.terms import Tee
 
 NAME = "self-test"
-PROGRAM = "gramine-sgx"
 
 _ARGUMENTS = b"python3\0-I\0-S\0-B\0/sealroom/start.py\0"
 _MEMORY = 1 << 28
@@ -54,21 +52,6 @@ spool, device = pathlib.Path("/sealroom/spool"), pathlib.Path("/dev/attestation"
 (device / "user_report_data").write_bytes((spool / "report-data").read_bytes())
 (spool / "quote").write_bytes((device / "quote").read_bytes())
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gramine:
-    """The parts of an installed Gramine that an enclave on SGX is made of."""
-
-    pal: Path
-    libos: Path
-    libraries: Path
-
-    @classmethod
-    def of(cls, pal: Path) -> "Gramine":
-        """Return the installation that a `libpal.so` for SGX belongs to."""
-        folder = pal.parent.parent
-        return cls(pal=pal, libos=folder / "libsysdb.so", libraries=folder / "runtime/glibc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +77,15 @@ def prepare_self_test(
     Raises `VerificationError` for packages that are not the bill's, `OSError` where Gramine lacks a part.
     """
     stage_runtime(bill, packages=packages, target=folder)
-    shutil.copytree(gramine.libraries, folder / GRAMINE_FOLDER, dirs_exist_ok=True)
+    # Whatever the bill has of Gramine: this tries the installed one.
+    shutil.rmtree(folder / GRAMINE_FOLDER, ignore_errors=True)
+    gramine.place_libos(folder)
+    libraries = gramine.place_libraries(folder)
     for name in (LIBRARY_FOLDER, PACKAGES_FOLDER, CODE_FOLDER, SPOOL_FOLDER):
         (folder / name).mkdir()
     (folder / ARGUMENTS_PATH).write_bytes(_ARGUMENTS)
     (folder / START_PATH).write_bytes(_START)
     (folder / SPOOL_FOLDER / _REPORT_DATA).write_bytes(secrets.token_bytes(64))
-    own = {path for path in (folder / GRAMINE_FOLDER).rglob("*") if path.is_file()}
-    libraries = [_measured(folder, path) for path in own]
     raw_pal = gramine.pal.read_bytes()
     manifest = computation_manifest(
         arguments_sha256=hashlib.sha256(_ARGUMENTS).digest(),
@@ -110,13 +94,7 @@ def prepare_self_test(
         packages=[],
         runtime=[*(file for file in bill.measured if not file.path.startswith(GRAMINE_FOLDER)), *libraries],
         max_memory=_MEMORY,
-        pal=KnownPal(
-            name="installed",
-            tee=Tee.SGX,
-            sha256=hashlib.sha256(raw_pal).digest(),
-            libos_uri=f"file:{gramine.libos}",
-            libos_sha256=hashlib.sha256(gramine.libos.read_bytes()).digest(),
-        ),
+        pal=gramine.as_known(),
     )
     mrenclave = measure(manifest, raw_pal).mrenclave
     body = sigstruct_body(parse_manifest(manifest), mrenclave=mrenclave, date=date)

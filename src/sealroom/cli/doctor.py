@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
+from sealroom.adapters.gramine import Gramine
 from sealroom.adapters.host_checks import HostCheck, Purpose, examine, installed_pal, this_host
 from sealroom.adapters.release import load_release
-from sealroom.adapters.sgx_self_test import Gramine, prepare_self_test, run_self_test
+from sealroom.adapters.sgx_self_test import prepare_self_test, run_self_test
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
 from sealroom.cli.sign import read_signing_key

@@ -9,15 +9,14 @@ Spec page: docs/spec/launch-folder.md, "The sandbox".
 import ctypes
 import os
 import resource
-import signal
 import struct
 from dataclasses import dataclass
 
+from sealroom.adapters.enclave_process import die_with_parent
 from sealroom.core.wire.terms import Limits
 from sealroom.insecure.landlock import FileRules
 from sealroom.insecure.namespaces import Mounts, drop_rights_on_execute, enter_namespaces
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
@@ -80,18 +79,6 @@ def resource_limits(limits: Limits) -> tuple[tuple[int, int], ...]:
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     )
-
-
-def die_with_parent(expected_parent: int | None = None) -> None:
-    """Have the kernel kill this process when its parent dies.
-
-    `expected_parent` is checked after the tie is made, because the parent may have died before it: then this
-    process ends here.
-    """
-    parent = os.getppid() if expected_parent is None else expected_parent
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def is_possible(confinement: Confinement) -> bool:

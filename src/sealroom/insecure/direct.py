@@ -17,30 +17,27 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sealroom.adapters.enclave_process import (
+    EXIT_NOT_STARTED,
+    die_with_parent,
+    exit_code,
+    explain_refused_files,
+    keep_console,
+    write_new,
+)
 from sealroom.core.errors import SealroomError
 from sealroom.core.measurement.manifest import parse_manifest
-from sealroom.core.measurement.refused_files import parse_refused_files, remedy_for
 from sealroom.insecure.attester import Attester
-from sealroom.insecure.confinement import Confinement, die_with_parent, is_possible
+from sealroom.insecure.confinement import Confinement, is_possible
 from sealroom.insecure.direct_manifest import direct_manifest, find_gramine
 from sealroom.insecure.file_device import FileDevice
 from sealroom.insecure.launch_folder import CheckedLaunch, check_launch_folder
 from sealroom.insecure.sandbox import DEVICE_NAME, INSIDE, Protection
-from sealroom.insecure.tee import (
-    BANNER,
-    COLLATERAL_PATH,
-    CONSOLE_PATH,
-    EXIT_NOT_STARTED,
-    PROTECTIONS_PATH,
-    exit_code,
-    keep_console,
-    prepare,
-    write_new,
-)
+from sealroom.insecure.tee import BANNER, COLLATERAL_PATH, CONSOLE_PATH, PROTECTIONS_PATH, prepare
 
 # `gramine-direct NAME` reads NAME.manifest.
 _NAME = "direct"
@@ -94,7 +91,7 @@ def run(folder: Path, *, state: Path) -> int:
     write_new(folder / PROTECTIONS_PATH, json.dumps(rows, indent=1).encode())
     code = _run(launch, gramine.program, confinement, device)
     if code != 0:
-        _explain(launch.folder / CONSOLE_PATH, parse_manifest(manifest))
+        explain_refused_files(launch.folder / CONSOLE_PATH, parse_manifest(manifest))
     return code
 
 
@@ -120,15 +117,6 @@ def _run(launch: CheckedLaunch, program: Path, confinement: Confinement, device:
     code = exit_code(enclave)
     keeper.join(timeout=1)
     return code
-
-
-def _explain(console: Path, manifest: Mapping[str, object]) -> None:
-    """Say to the operator which files were refused: a file that is missing in the template is a defect."""
-    log = console.read_text(encoding="utf-8", errors="replace")
-    for file in parse_refused_files(log):
-        remedy = remedy_for(file, manifest, is_file=lambda path: Path(path).is_file())
-        needed = f", needed by {file.needed_by}" if file.needed_by else ""
-        print(f"refused: {file.name!r}{needed}: {remedy.sentence} {remedy.line or ''}", file=sys.stderr)
 
 
 def _protections(confinement: Confinement) -> Iterator[Protection]:

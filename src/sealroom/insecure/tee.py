@@ -23,10 +23,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sealroom.adapters.enclave_process import (
+    EXIT_NOT_STARTED,
+    die_with_parent,
+    exit_code,
+    keep_console,
+    write_new,
+)
 from sealroom.core.errors import SealroomError
 from sealroom.core.measurement.template import RUNTIME_FOLDER
 from sealroom.insecure.attester import Attester
-from sealroom.insecure.confinement import die_with_parent
 from sealroom.insecure.device import AttestationDevice
 from sealroom.insecure.launch_folder import PAL_NAME, RUNTIME_NAME, check_launch_folder
 from sealroom.insecure.runtime import stage_runtime
@@ -38,8 +44,6 @@ PROTECTIONS_PATH = "host/protections.json"
 CONSOLE_PATH = "host/console.log"
 
 _RUNTIMES = "runtimes"
-EXIT_NOT_STARTED = 125
-_MAX_CONSOLE_BYTES = 64 * 1024
 BANNER = """\
 =====================================================================
   SIMULATED ENCLAVE: it protects nothing from this machine's operator
@@ -106,35 +110,6 @@ def run(folder: Path, *, state: Path) -> int:
     code = exit_code(enclave)
     keeper.join(timeout=1)
     return code
-
-
-def exit_code(enclave: subprocess.Popen[bytes]) -> int:
-    """Wait for the end of an enclave, and return its exit code."""
-    code = enclave.wait()
-    # As a shell would say it: killed by a signal.
-    return code if code >= 0 else 128 - code
-
-
-def keep_console(console: int, path: Path) -> None:
-    """Keep the start of what reaches the host's console, for the operator; the rest is read and dropped.
-
-    The enclave redirects its descriptors before it lets foreign code run, so nothing that a program prints is
-    here; what one writes on purpose to the sandbox's own descriptors is (docs/limits.md).
-    """
-    left = _MAX_CONSOLE_BYTES
-    with os.fdopen(console, "rb", buffering=0) as source, path.open("xb", buffering=0) as kept:
-        while part := source.read(4096):
-            kept.write(part[:left])
-            left -= min(left, len(part))
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that was not there, whole or not at all."""
-    partial = path.with_name(f"{path.name}.tmp")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    partial.rename(path)
 
 
 if __name__ == "__main__":

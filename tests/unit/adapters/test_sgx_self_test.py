@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from made_wheels import make_wheel
+from sealroom.adapters.gramine import GRAMINE_LIBRARIES, Gramine
 from sealroom.adapters.sgx_self_test import (
-    Gramine,
     SelfTest,
     check_self_test,
     prepare_self_test,
@@ -48,7 +48,7 @@ def made(tmp_path: Path) -> SelfTest:
     for name, content in {
         "sgx/libpal.so": synthetic_pal(),
         "libsysdb.so": b"os",
-        "runtime/glibc/libc.so.6": b"c",
+        **{f"runtime/glibc/{name}": b"c" for name in GRAMINE_LIBRARIES},
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -14,6 +14,9 @@ from sealroom.core.errors import MalformedError
 from sealroom.core.wire.terms import Tee
 
 MAX_KNOWN_PALS_BYTES = 64 * 1024
+# Where a launch folder has Gramine's library OS, so that no path of a host is measured.
+LIBOS_PATH = "gramine/libsysdb.so"
+LIBOS_URI = f"file:{LIBOS_PATH}"
 
 _FORMAT = 1
 _KEYS = {"name", "tee", "sha256", "libos_uri", "libos_sha256"}
@@ -59,6 +62,8 @@ def _known_pal(row: object) -> KnownPal:
         tee = Tee(row["tee"])
     except ValueError as exc:
         raise MalformedError(f"known pals: unknown tee {row['tee']!r}") from exc
+    if tee is Tee.SGX and row["libos_uri"] != LIBOS_URI:
+        raise MalformedError(f"known pals: {row['name']}: libos_uri of a PAL for SGX is {LIBOS_URI}")
     return KnownPal(
         name=row["name"],
         tee=tee,

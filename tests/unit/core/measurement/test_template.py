@@ -1,7 +1,7 @@
 import pytest
 
 from sealroom.core.errors import MalformedError
-from sealroom.core.measurement.known_pals import KnownPal, parse_known_pals
+from sealroom.core.measurement.known_pals import LIBOS_URI, KnownPal, parse_known_pals
 from sealroom.core.measurement.manifest import parse_manifest, write_manifest
 from sealroom.core.measurement.template import MeasuredFile, computation_manifest, enclave_size
 from sealroom.core.wire.terms import Tee
@@ -98,14 +98,14 @@ _ROW = f"""
 name = "a"
 tee = "sgx"
 sha256 = "{"0" * 64}"
-libos_uri = "file:l"
+libos_uri = "file:gramine/libsysdb.so"
 libos_sha256 = "{"1" * 64}"
 """
 
 
 def test_reads_known_pals() -> None:
     (pal,) = parse_known_pals(f"format = 1\n{_ROW}".encode())
-    assert (pal.name, pal.tee, pal.libos_uri) == ("a", Tee.SGX, "file:l")
+    assert (pal.name, pal.tee, pal.libos_uri) == ("a", Tee.SGX, LIBOS_URI)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,8 @@ def test_reads_known_pals() -> None:
         f"format = 1\n{_ROW}more = 1\n",
         f"format = 1\n{_ROW}".replace('"sgx"', '"tdx"'),
         f"format = 1\n{_ROW}".replace("0" * 64, "0" * 63),
-        f"format = 1\n{_ROW}".replace("file:l", "l"),
+        f"format = 1\n{_ROW}".replace("file:gramine", "gramine"),
+        f"format = 1\n{_ROW}".replace("file:gramine", "file:/usr/lib/gramine"),
         f"format = 1\n{_ROW}".replace('name = "a"', "name = 1"),
         "format = 1\npal = 1\n",
         "]",

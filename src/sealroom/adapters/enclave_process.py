@@ -1,0 +1,78 @@
+"""An enclave's process as its host holds it, whatever runs it: tied to its parent, watched to its end.
+
+What for: the simulated TEE, gramine-direct and gramine-sgx are started by processes of different zones, and
+each has to end its enclave with itself and to tell the operator what came out.
+
+Must never: let an enclave outlive the process that started it.
+Spec page: docs/spec/launch-folder.md, "Supervisor".
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from sealroom.core.measurement.refused_files import parse_refused_files, remedy_for
+
+EXIT_NOT_STARTED = 125
+
+_PR_SET_PDEATHSIG = 1
+_MAX_CONSOLE_BYTES = 64 * 1024
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(expected_parent: int | None = None) -> None:
+    """Have the kernel kill this process when its parent dies.
+
+    `expected_parent` is checked after the tie is made, because the parent may have died before it: then this
+    process ends here.
+    """
+    parent = os.getppid() if expected_parent is None else expected_parent
+    arguments = (ctypes.c_ulong(signal.SIGKILL), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    if _libc.prctl(_PR_SET_PDEATHSIG, *arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl: {os.strerror(number)}")
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exit_code(enclave: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of an enclave, and return its exit code."""
+    code = enclave.wait()
+    # As a shell would say it: killed by a signal.
+    return code if code >= 0 else 128 - code
+
+
+def keep_console(console: int, path: Path) -> None:
+    """Keep the start of what reaches the host's console, for the operator; the rest is read and dropped.
+
+    The enclave redirects its descriptors before it lets foreign code run, so nothing that a program prints is
+    here; what one writes on purpose to its host's own descriptors is (docs/limits.md).
+    """
+    left = _MAX_CONSOLE_BYTES
+    with os.fdopen(console, "rb", buffering=0) as source, path.open("xb", buffering=0) as kept:
+        while part := source.read(4096):
+            kept.write(part[:left])
+            left -= min(left, len(part))
+
+
+def explain_refused_files(console: Path, manifest: Mapping[str, object]) -> None:
+    """Say on standard error which files Gramine refused: one that is missing in the template is a defect."""
+    log = console.read_text(encoding="utf-8", errors="replace")
+    for file in parse_refused_files(log):
+        remedy = remedy_for(file, manifest, is_file=lambda path: Path(path).is_file())
+        needed = f", needed by {file.needed_by}" if file.needed_by else ""
+        print(f"refused: {file.name!r}{needed}: {remedy.sentence} {remedy.line or ''}", file=sys.stderr)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that was not there, whole or not at all."""
+    partial = path.with_name(f"{path.name}.tmp")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    partial.rename(path)
