@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sealroom.adapters.gramine import GRAMINE_LIBRARIES
 from sealroom.adapters.runtime_packages import read_control, read_package
 from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimeFile, RuntimePackage
 from sealroom.insecure.standard_library import is_measured_file, is_useful
@@ -169,11 +170,15 @@ def _shared_libraries(chosen: Mapping[str, Content], opened: Mapping[str, Opened
 
 
 def _gramine_libraries(gramine: Opened) -> dict[str, Content]:
-    return {
-        f"gramine/lib/{path.partition(_GRAMINE_LIBRARIES)[2]}": Content(package="gramine", raw=raw)
+    """Return what programs ask for of Gramine's C library; `LookupError` for one that the package lacks."""
+    there = {
+        path.partition(_GRAMINE_LIBRARIES)[2]: raw
         for path, raw in gramine.files.items()
         if _GRAMINE_LIBRARIES in f"/{path}"
     }
+    if lacking := set(GRAMINE_LIBRARIES) - there.keys():
+        raise LookupError(f"the package gramine lacks {', '.join(sorted(lacking))}")
+    return {f"gramine/lib/{name}": Content(package="gramine", raw=there[name]) for name in GRAMINE_LIBRARIES}
 
 
 def needed(raw: bytes) -> list[str]:

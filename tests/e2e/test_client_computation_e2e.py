@@ -74,7 +74,7 @@ MODEL = "def total(files):\n    return str(sum(len(file) for file in files)).enc
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAddress]:
     config = ServerConfig(data=tmp_path_factory.mktemp("server"), port=0)
     certificate = load_or_make_certificate(config.data / "tls", host="127.0.0.1")
-    platform = open_platform(config)
+    platform = open_platform(config, tee=Tee.SIMULATED)
     reconciler = Reconciler(platform, make_launcher(config))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(

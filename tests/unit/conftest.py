@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 
 from sealroom.client.transport import ServerAddress
+from sealroom.core.wire.terms import Tee
 from sealroom.server.app import create_app
 from sealroom.server.config import ServerConfig
 from sealroom.server.main import open_platform
@@ -20,7 +21,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAddress]
     """A running server that takes everything and launches nothing."""
     data = tmp_path_factory.mktemp("server")
     certificate = load_or_make_certificate(data / "tls", host="127.0.0.1")
-    platform = open_platform(ServerConfig(data=data, port=0))
+    platform = open_platform(ServerConfig(data=data, port=0), tee=Tee.SIMULATED)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(platform),

@@ -11,19 +11,22 @@ from pathlib import Path
 import sealroom
 from sealroom.adapters.first_party import measured_modules
 from sealroom.adapters.hashing import hash_files
-from sealroom.core.measurement.known_pals import parse_known_pals
+from sealroom.core.errors import MalformedError
+from sealroom.core.measurement.known_pals import KnownPal, parse_known_pals
 from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.runtime_bill import parse_runtime_bill
 from sealroom.core.measurement.template import LIBRARY_FOLDER, START_PATH, MeasuredFile
+from sealroom.core.wire.terms import Tee
 
 _START_SOURCE = "enclave/start.py"
 
 
-def load_release(*, runtime_bill: Path | None = None) -> Release:
+def load_release(*, runtime_bill: Path | None = None, known_pals: Path | None = None) -> Release:
     """Return the installed release, its first-party files hashed as they are on disk.
 
-    `runtime_bill` is a file of the caller's own with the runtime inside SGX, instead of the release's.
-    Raises `MalformedError` where that is no bill, `OSError` where it cannot be read.
+    `runtime_bill` is a file of the caller's own with the runtime inside SGX, instead of the release's;
+    `known_pals` one with PALs for SGX, beside the release's. Raises `MalformedError` where one is something
+    else, `OSError` where it cannot be read.
     """
     sources = first_party_sources()
     digests = hash_files(sources.values())
@@ -35,9 +38,19 @@ def load_release(*, runtime_bill: Path | None = None) -> Release:
     return Release(
         version=sealroom.__version__,
         first_party=files,
-        pals=parse_known_pals((folder / "known_pals.toml").read_bytes()),
+        pals=(*parse_known_pals((folder / "known_pals.toml").read_bytes()), *_own_pals(known_pals)),
         sgx_runtime=parse_runtime_bill(bill),
     )
+
+
+def _own_pals(path: Path | None) -> tuple[KnownPal, ...]:
+    """Read a caller's own list. What simulates stays the release's alone: it is known by one file's bytes."""
+    if path is None:
+        return ()
+    pals = parse_known_pals(path.read_bytes())
+    if any(pal.tee is not Tee.SGX for pal in pals):
+        raise MalformedError(f"known pals: {path}: PALs for SGX alone")
+    return pals
 
 
 def first_party_sources() -> dict[str, Path]:

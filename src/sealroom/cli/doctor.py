@@ -10,11 +10,13 @@ import click
 
 from sealroom.adapters.gramine import Gramine
 from sealroom.adapters.host_checks import HostCheck, Purpose, examine, installed_pal, this_host
-from sealroom.adapters.release import load_release
 from sealroom.adapters.sgx_self_test import prepare_self_test, run_self_test
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
-from sealroom.cli.sign import read_signing_key
+from sealroom.cli.sign import chosen_signer
+from sealroom.client.verification import own_release
+from sealroom.core.measurement.release import Release
+from sealroom.core.measurement.signing import SigstructSigner
 
 
 @click.command("doctor")
@@ -32,21 +34,34 @@ from sealroom.cli.sign import read_signing_key
     "the packages that its bill of materials names.",
 )
 @click.option("--key", type=INPUT_FILE, help="With --self-test: the signing key, PEM.")
+@click.option(
+    "--key-command",
+    help="With --self-test, instead of --key, for a key in a device: as --key-command of `sealroom sign`.",
+)
+@click.option("--public-key", type=INPUT_FILE, help="With --key-command: the device's public key, PEM.")
 @command_options
-def command(invocation: Invocation, purpose: str | None, self_test: Path | None, key: Path | None) -> int:
+def command(
+    invocation: Invocation,
+    purpose: str | None,
+    self_test: Path | None,
+    key: Path | None,
+    key_command: str | None,
+    public_key: Path | None,
+) -> int:
     """Say what this machine has for running enclaves, what is missing, and what brings it.
 
     Nothing is changed. A machine that looks complete proves nothing to a participant: `sealroom evidence
-    verify` does. The server starts no enclaves on SGX yet; see docs/limits.md.
+    verify` does. From here to a running computation: docs/deploy-sgx.md.
 
     The self-test makes an enclave as a computation's is made, without foreign code, starts it with
     gramine-sgx, and compares the MRENCLAVE of its quote with the computed one. Any Gramine will do.
     """
-    if (self_test is None) != (key is None):
-        raise click.UsageError("--self-test and --key are given together")
-    if self_test is not None and key is not None:
-        return _self_test(invocation, self_test, key)
-    checks = examine(this_host(), pals=load_release().pals)
+    release = own_release(invocation.existing_home())
+    if self_test is not None:
+        return _self_test(invocation, self_test, release, chosen_signer(key, key_command, public_key))
+    if key is not None or key_command is not None or public_key is not None:
+        raise click.UsageError("a key is for --self-test")
+    checks = examine(this_host(), pals=release.pals)
     ready = {kind: _is_ready(checks, kind) for kind in Purpose}
     document = {
         "ready": {kind.value: value for kind, value in ready.items()},
@@ -56,14 +71,13 @@ def command(invocation: Invocation, purpose: str | None, self_test: Path | None,
     return ExitCode.DONE if purpose is None or ready[Purpose(purpose)] else ExitCode.REFUSED
 
 
-def _self_test(invocation: Invocation, packages: Path, key: Path) -> int:
+def _self_test(invocation: Invocation, packages: Path, release: Release, signer: SigstructSigner) -> int:
     pal = installed_pal(this_host())
     if pal is None:
         raise CommandError("self-test: no libpal.so beside gramine-sgx", code="no_gramine")
-    bill = load_release().sgx_runtime
+    bill = release.sgx_runtime
     if bill is None:
         raise CommandError("self-test: this release has no runtime for SGX", code="no_runtime")
-    signer = read_signing_key(key)
     with tempfile.TemporaryDirectory(prefix="sealroom-self-test-") as folder:
         invocation.console.say("making the enclave")
         test = prepare_self_test(

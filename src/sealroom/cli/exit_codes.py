@@ -135,6 +135,7 @@ def server_exit_code(code: str) -> ExitCode:
 
 def _client_code(failure: SealroomError) -> str | None:
     # Imported where something failed: `sealroom --help` needs none of them, and no cryptography.
+    from sealroom.adapters.key_command import KeyCommandError
     from sealroom.adapters.package_index import PackageIndexError
     from sealroom.client.contacts import ContactConflictError
     from sealroom.client.delivery_journal import DeliveryBlockedError
@@ -157,6 +158,7 @@ def _client_code(failure: SealroomError) -> str | None:
         IdentityError: "identity",
         AccountError: "account",
         HomeError: "home",
+        KeyCommandError: "key_command",
         PackageIndexError: "package_index",
         UnknownComputationError: "not_joined",
         CodeKeyError: "code_key",

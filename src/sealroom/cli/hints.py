@@ -111,6 +111,7 @@ CLIENT_HINTS: dict[str, str | None] = {
     "package_index": "check the name and that a wheel of it exists for the enclave's Python; pip and uv take "
     "their index from this machine's settings",
     "not_installed": "pip install 'sealroom[client,server]'",
+    "launcher": "sealroom doctor says what this machine has, and what brings the rest",
     "server_setting": "sealroom server --help",
     "database": "give --database as a URL like postgresql://USER@HOST/NAME, or leave it out for SQLite",
     "key_exists": "name another file: a key is never replaced",

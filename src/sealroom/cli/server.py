@@ -12,7 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import Invocation, command_options
+from sealroom.cli.sgx_options import chosen_sgx, sgx_options
 from sealroom.server.config import Listening, ServerConfig
+from sealroom.server.launchers.base import LaunchError
 from sealroom.server.main import run_server
 
 _ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
@@ -31,10 +33,11 @@ _ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 )
 @click.option(
     "--launcher",
-    type=click.Choice(["simulated", "gramine-direct"]),
+    type=click.Choice(["simulated", "gramine-direct", "gramine-sgx"]),
     default="simulated",
     show_default=True,
-    help="What starts enclaves. Both are simulated; gramine-direct runs them in Gramine, for development.",
+    help="What starts enclaves. The first two are simulated; gramine-direct runs them in Gramine, for "
+    "development. gramine-sgx needs SGX and the options --sgx-...: docs/deploy-sgx.md.",
 )
 @click.option(
     "--waiting-deadline",
@@ -44,15 +47,18 @@ _ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
     help="Seconds that an enclave waits for keys before it ends with a signed refusal.",
 )
 @click.option("--database", help="PostgreSQL by URL. Default: SQLite in the data folder.")
+@sgx_options
 @command_options
 def command(
     invocation: Invocation,
+    /,
     data: Path,
     host: str,
     port: int,
     launcher: str,
     waiting_deadline: int,
     database: str | None,
+    **choices: object,
 ) -> None:
     """Run the platform server until it is told to stop (Ctrl-C, SIGTERM).
 
@@ -66,6 +72,7 @@ def command(
         launcher=launcher,
         waiting_deadline_seconds=waiting_deadline,
         database_url=database,
+        sgx=chosen_sgx(choices, wanted=launcher == "gramine-sgx"),
     )
 
     def announce(listening: Listening) -> None:
@@ -92,6 +99,8 @@ def command(
         # The first line only: the others are the library's, and may quote the URL.
         said = (str(failure).splitlines() or [type(failure).__name__])[0]
         raise CommandError(f"database: {said}", code="database", exit_code=ExitCode.USAGE) from failure
+    except LaunchError as failure:
+        raise CommandError(str(failure), code="launcher") from failure
     except ValueError as failure:
         raise CommandError(str(failure), code="server_setting", exit_code=ExitCode.USAGE) from failure
 

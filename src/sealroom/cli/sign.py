@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from sealroom.adapters.key_command import KeyCommand
 from sealroom.cli.console import read_file
-from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.measured_inputs import read_manifest, read_pal
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, ask_passphrase, command_options
 from sealroom.cli.sigstruct import print_sigstruct, sigstruct_document
@@ -25,8 +24,6 @@ from sealroom.core.measurement.signing_key import (
     parse_public_modulus,
 )
 from sealroom.core.measurement.sigstruct import sigstruct_body
-
-_DEVICE_SECONDS = 300
 
 
 @click.command("sign")
@@ -56,7 +53,7 @@ def command(
 
     It is byte for byte the one that gramine-sgx-sign writes for the same key and date.
     """
-    signer = _signer(key, key_command, public_key)
+    signer = chosen_signer(key, key_command, public_key)
     raw = read_manifest(manifest)
     measurement = measure(raw, read_pal(pal))
     written = f"{datetime.now(UTC).astimezone():%Y-%m-%d}" if date == "today" else date
@@ -67,37 +64,27 @@ def command(
     invocation.console.result(document, lambda: print_sigstruct(invocation, sigstruct))
 
 
-def _signer(key: Path | None, key_command: str | None, public_key: Path | None) -> SigstructSigner:
+def chosen_signer(key: Path | None, key_command: str | None, public_key: Path | None) -> SigstructSigner:
+    """Return the signer that options name: a key in a file, or a device's command and its public key."""
     if key is not None and key_command is None and public_key is None:
         return read_signing_key(key)
     if key is None and key_command is not None and public_key is not None:
         modulus = parse_public_modulus(read_file(public_key, max_bytes=MAX_KEY_BYTES))
-        return _Device(shlex.split(key_command), modulus)
+        return KeyCommand(_words(key_command), modulus=modulus)
     raise click.UsageError("give --key, or --key-command together with --public-key")
+
+
+def _words(command_line: str) -> list[str]:
+    try:
+        words = shlex.split(command_line)
+    except ValueError as exc:
+        raise click.UsageError(f"key command: {exc}") from exc
+    if not words:
+        raise click.UsageError("key command: expected a program")
+    return words
 
 
 def read_signing_key(path: Path) -> EnclaveSigningKey:
     """Read a signing key, asking for its passphrase where it has one."""
     pem = read_file(path, max_bytes=MAX_KEY_BYTES)
     return parse_enclave_signing_key(pem, passphrase=ask_passphrase() if is_encrypted(pem) else None)
-
-
-class _Device:
-    """A key behind a command."""
-
-    def __init__(self, words: list[str], modulus: int) -> None:
-        self._words = words
-        self.modulus = modulus
-
-    def sign(self, message: bytes) -> bytes:
-        """Have the command sign `message`."""
-        try:
-            done = subprocess.run(  # noqa: S603 - the caller's own command
-                self._words, input=message, capture_output=True, timeout=_DEVICE_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as exc:
-            raise CommandError(f"key command: {exc}", code="key_command") from exc
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip()[-500:]
-            raise CommandError(f"key command: exit code {done.returncode}: {said}", code="key_command")
-        return done.stdout

@@ -77,6 +77,11 @@ class Home:
         return self.root / "runtime.bill"
 
     @property
+    def known_pals(self) -> Path:
+        """A list of PALs for SGX to accept beside the release's, if it is there."""
+        return self.root / "known_pals.toml"
+
+    @property
     def computations(self) -> Path:
         """One folder for each computation."""
         return self.root / "computations"

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sealroom.adapters.release import load_release
 from sealroom.client.home import Home
@@ -118,14 +119,18 @@ def fetch_wheels(
 
 
 def own_release(home: Home | None) -> Release:
-    """Return the installed release, with the bill of materials that lies in the home where there is one.
+    """Return the installed release, with the bill of materials and the PALs that lie in the home.
 
-    Raises `MalformedError` for a file there that is no bill: another one is not used in its place.
+    Raises `MalformedError` for a file there that is something else: another one is not used in its place.
     """
-    # A link that leads nowhere is there, too: it was meant to be used.
-    if home is None or not os.path.lexists(home.runtime_bill):
+    if home is None:
         return load_release()
-    return load_release(runtime_bill=home.runtime_bill)
+    return load_release(runtime_bill=_if_there(home.runtime_bill), known_pals=_if_there(home.known_pals))
+
+
+def _if_there(path: Path) -> Path | None:
+    # A link that leads nowhere is there, too: it was meant to be used.
+    return path if os.path.lexists(path) else None
 
 
 def assess(

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sealroom.adapters.provisioning import Source
+from sealroom.core.measurement.signing import SigstructSigner
+
 MEBIBYTE = 1 << 20
 
 
@@ -28,8 +31,32 @@ class ServerLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SgxSettings:
+    """What an operator gives for enclaves on SGX.
+
+    `packages` is a folder with the packages of the bill of materials, `signer` the key that signs enclaves.
+    `runtime_bill` and `known_pals` are files of the operator's and the participants' own, in place of the
+    release's and beside it. Intel's documents come from `sources`, at least one, asked in order.
+    """
+
+    packages: Path
+    signer: SigstructSigner = field(repr=False)
+    sources: tuple[Source, ...]
+    runtime_bill: Path | None = None
+    known_pals: Path | None = None
+    source_ca: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("sources: expected at least one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """What `run_server` needs. `port` 0 lets the system choose; no `database_url` means SQLite in `data`."""
+    """What `run_server` needs. `port` 0 lets the system choose; no `database_url` means SQLite in `data`.
+
+    `sgx` is there for the launcher gramine-sgx, and for no other.
+    """
 
     data: Path
     host: str = "127.0.0.1"
@@ -37,6 +64,7 @@ class ServerConfig:
     launcher: str = "simulated"
     waiting_deadline_seconds: int = 24 * 3600
     database_url: str | None = None
+    sgx: SgxSettings | None = None
     limits: ServerLimits = field(default_factory=ServerLimits)
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from sealroom.server.app import create_app
 from sealroom.server.blobs import BlobStore
 from sealroom.server.config import Announce, Listening, ServerConfig
 from sealroom.server.launchers.base import Launcher
+from sealroom.server.launchers.gramine_sgx import GramineSgxLauncher
 from sealroom.server.launchers.simulated import GramineDirectLauncher, SimulatedLauncher
 from sealroom.server.platform import Platform
 from sealroom.server.reconcile import Reconciler
@@ -31,7 +32,8 @@ from sealroom.server.tls import ServerCertificate, load_or_make_certificate
 
 _SECRET_SIZE = 32
 # Both are simulated to whoever verifies: neither has hardware to speak for it.
-_LAUNCHERS = {kind.name: kind for kind in (SimulatedLauncher, GramineDirectLauncher)}
+_SIMULATED = {kind.name: kind for kind in (SimulatedLauncher, GramineDirectLauncher)}
+LAUNCHERS = (*_SIMULATED, GramineSgxLauncher.name)
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -39,7 +41,8 @@ def run_server(config: ServerConfig, announce: Announce) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is called once, when connections are accepted.
 
     Raises `OSError` when the address cannot be had, or the data folder is another server's or cannot be
-    written, and `ValueError` for a launcher that this release does not have.
+    written, `ValueError` for a launcher that this release does not have, and `LaunchError` where this machine
+    cannot run what it starts.
     """
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(config.data):
@@ -49,7 +52,7 @@ def run_server(config: ServerConfig, announce: Announce) -> None:
 def _run(config: ServerConfig, announce: Announce) -> None:
     launcher = make_launcher(config)
     certificate = load_or_make_certificate(config.data / "tls", host=config.host)
-    with _listen(config.host, config.port) as listener, closing(open_platform(config)) as platform:
+    with _listen(config.host, config.port) as listener, _opened(config, launcher) as platform:
         sweep_blobs(platform)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
@@ -64,13 +67,17 @@ def _run(config: ServerConfig, announce: Announce) -> None:
             reconciler.stop()
 
 
-def open_platform(config: ServerConfig) -> Platform:
-    """Open database and blobs in the data folder, which the caller has for itself."""
+def _opened(config: ServerConfig, launcher: Launcher) -> closing[Platform]:
+    return closing(open_platform(config, tee=launcher.tee))
+
+
+def open_platform(config: ServerConfig, *, tee: Tee) -> Platform:
+    """Open database and blobs in the data folder, which the caller has for itself, for a launcher's `tee`."""
     return Platform(
         config=config,
         store=open_store(config.url),
         blobs=BlobStore(config.data / "blobs"),
-        tee=Tee.SIMULATED,
+        tee=tee,
         secret=_load_or_make_secret(config.data / "token-secret"),
     )
 
@@ -94,10 +101,15 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def make_launcher(config: ServerConfig) -> Launcher:
     """Make the launcher that the configuration names."""
-    kind = _LAUNCHERS.get(config.launcher)
-    if kind is None:
-        raise ValueError(f"launcher: got {config.launcher!r}, expected one of {', '.join(_LAUNCHERS)}")
-    return kind(config.data / "enclaves")
+    root = config.data / "enclaves"
+    if config.launcher not in LAUNCHERS:
+        raise ValueError(f"launcher: got {config.launcher!r}, expected one of {', '.join(LAUNCHERS)}")
+    if (config.sgx is not None) != (config.launcher == GramineSgxLauncher.name):
+        raise ValueError("launcher: gramine-sgx has settings for SGX, and no other has")
+    root.mkdir(mode=0o700, exist_ok=True)
+    if config.sgx is not None:
+        return GramineSgxLauncher(root, config.sgx)
+    return _SIMULATED[config.launcher](root)
 
 
 class _Server(uvicorn.Server):

@@ -45,7 +45,11 @@ from sealroom.server.launchers.host_files import (
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 from sealroom.server.supervision import Ask, Asked, Kill, Limits, Seen, decide
 
-_TEE_MODULES = {"simulated": "sealroom.insecure.tee", "gramine-direct": "sealroom.insecure.direct"}
+_TEE_MODULES = {
+    "simulated": "sealroom.insecure.tee",
+    "gramine-direct": "sealroom.insecure.direct",
+    "gramine-sgx": "sealroom.server.sgx_enclave",
+}
 _LOOK_SECONDS = 0.25
 _COUNT_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36

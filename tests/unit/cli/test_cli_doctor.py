@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from transcript import play
 
 from sealroom.insecure.synthetic_pal import synthetic_pal
@@ -10,14 +11,29 @@ from sealroom.insecure.synthetic_pal import synthetic_pal
 _KEY = Path(__file__).parents[2] / "vectors" / "measurement" / "sigstruct-plain" / "key"
 
 
+def _public(key: Path) -> bytes:
+    loaded = load_pem_private_key(key.read_bytes(), None)
+    return loaded.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
 def test_the_self_test_wants_a_key_and_says_so(tmp_path: Path) -> None:
-    said = play(["doctor", "--self-test", "."], folder=tmp_path, environment={})
-    assert said.exit_code == 64
-    assert "--self-test and --key are given together" in said.output
+    (tmp_path / "key").write_bytes(b"")
+    (tmp_path / "public").write_bytes(_public(_KEY))
+    for words, said in (
+        (["--self-test", "."], "give --key, or --key-command together with --public-key"),
+        (["--self-test", ".", "--key-command", "sign"], "together with --public-key"),
+        (["--self-test", ".", "--key-command", "'", "--public-key", "public"], "key command: No closing"),
+        (["--self-test", ".", "--key-command", "", "--public-key", "public"], "expected a program"),
+        (["--key", "key"], "a key is for --self-test"),
+        (["--key-command", "sign"], "a key is for --self-test"),
+    ):
+        answer = play(["doctor", *words], folder=tmp_path, environment={})
+        assert answer.exit_code != 0
+        assert said in answer.output
 
 
 def test_the_self_test_names_what_the_machine_lacks(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"")
+    (tmp_path / "key").write_bytes(_KEY.read_bytes())
     words = ["doctor", "--self-test", ".", "--key", "key"]
     said = play(words, folder=tmp_path, environment={"PATH": str(tmp_path)})
     assert said.exit_code != 0
@@ -39,4 +55,8 @@ def test_the_self_test_names_the_packages_that_are_not_there(tmp_path: Path) -> 
     words = ["doctor", "--self-test", "packages", "--key", "key"]
     said = play(words, folder=tmp_path, environment={"PATH": str(tmp_path / "bin")})
     assert said.exit_code == 1
+    assert "no package with the digest of cffi" in said.output
+    (tmp_path / "public").write_bytes(_public(_KEY))
+    words = ["doctor", "--self-test", "packages", "--key-command", "false", "--public-key", "public"]
+    said = play(words, folder=tmp_path, environment={"PATH": str(tmp_path / "bin")})
     assert "no package with the digest of cffi" in said.output

@@ -25,6 +25,40 @@ def home(tmp_path: Path) -> Home:
     return Home.open(tmp_path / "home")
 
 
+_PALS = f"""
+format = 1
+[[pal]]
+name = "a Gramine"
+tee = "sgx"
+sha256 = "{"1" * 64}"
+libos_uri = "file:gramine/libsysdb.so"
+libos_sha256 = "{"2" * 64}"
+"""
+
+
+def test_pals_in_the_home_are_known_beside_the_installed_ones(home: Home) -> None:
+    home.known_pals.write_text(_PALS)
+    release = own_release(home)
+    assert [pal.name for pal in release.pals] == [*(pal.name for pal in load_release().pals), "a Gramine"]
+    assert own_release(None).known_pal(release.pals[-1].sha256) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[", "known pals"), (_PALS.replace('"sgx"', '"simulated"'), "PALs for SGX alone")],
+)
+def test_a_list_of_pals_that_is_another_is_refused_and_not_passed_over(
+    home: Home, text: str, said: str
+) -> None:
+    home.known_pals.write_text(text)
+    with pytest.raises(MalformedError, match=said):
+        own_release(home)
+    home.known_pals.unlink()
+    home.known_pals.symlink_to(home.root / "gone")
+    with pytest.raises(FileNotFoundError):
+        own_release(home)
+
+
 def test_the_installed_bill_is_used_where_the_home_has_none(home: Home) -> None:
     assert own_release(home) == own_release(None) == load_release()
 

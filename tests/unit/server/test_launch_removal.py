@@ -24,7 +24,7 @@ def test_a_spool_that_a_program_keeps_filling_is_gone_for_its_supervisor_at_once
     launcher: SimulatedLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As where a file is added for each one that is removed.
-    monkeypatch.setattr("sealroom.server.launchers.simulated.remove_folder", lambda _: None)
+    monkeypatch.setattr("sealroom.server.launchers.folders.remove_folder", lambda _: None)
     launcher.discard(UUID4, 1)
     assert not launcher.spool(UUID4, 1).is_there()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sealroom.core.wire.terms import Tee
 from sealroom.server.config import Listening, ServerConfig
 from sealroom.server.main import make_launcher, open_platform, run_server, sweep_blobs
 from sealroom.server.tls import load_or_make_certificate
@@ -30,17 +31,17 @@ def test_a_start_that_was_killed_before_the_certificate_makes_both_again(tmp_pat
 
 
 def test_the_secret_of_tokens_survives_a_restart_and_is_hidden(tmp_path: Path) -> None:
-    first, second = (open_platform(ServerConfig(data=tmp_path)) for _ in range(2))
+    first, second = (open_platform(ServerConfig(data=tmp_path), tee=Tee.SIMULATED) for _ in range(2))
     assert first.secret == second.secret
     assert first.secret.hex() not in repr(first)
     assert repr(first.secret) not in repr(first)
     (tmp_path / "token-secret").write_bytes(b"short")
     with pytest.raises(ValueError, match="token-secret"):
-        open_platform(ServerConfig(data=tmp_path))
+        open_platform(ServerConfig(data=tmp_path), tee=Tee.SIMULATED)
 
 
 def test_orphans_are_swept_and_what_is_known_stays(tmp_path: Path) -> None:
-    platform = open_platform(ServerConfig(data=tmp_path))
+    platform = open_platform(ServerConfig(data=tmp_path), tee=Tee.SIMULATED)
     platform.blobs.put(b"an orphan")
     sweep_blobs(platform)
     assert list((tmp_path / "blobs").glob("*/*")) == []

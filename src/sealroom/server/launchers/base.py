@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol
 from uuid import UUID
 
 from sealroom.core.measurement.requirements import Requirement
+from sealroom.core.wire.terms import Tee
 from sealroom.server.launchers.host_files import ExitRecord
 from sealroom.server.launchers.spool_files import Spool
 
@@ -91,9 +92,10 @@ class Protection:
 
 
 class Launcher(Protocol):
-    """One way to run enclaves. Every method may be called again after a crash in between."""
+    """One way to run enclaves, all of the kind `tee`. Every method may be called again after a crash."""
 
     name: str
+    tee: Tee
 
     def prepare(self, plan: LaunchPlan) -> None:
         """Make the launch folder, whole or not at all; does nothing when it is there."""

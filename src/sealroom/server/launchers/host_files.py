@@ -22,6 +22,7 @@ SUPERVISOR = "supervisor.json"
 HEARTBEAT = "heartbeat"
 EXIT = "exit.json"
 PROTECTIONS = "protections.json"
+CONSOLE = "console.log"
 LOCK = "lock"
 LOG = "supervisor.log"
 # Beside the launch folders of one computation: the highest epoch that was prepared.

@@ -15,17 +15,21 @@ from sealroom.core.wire.bundle import (
     MAX_COLLATERAL_BYTES,
     MAX_MANIFEST_BYTES,
     MAX_PAL_BYTES,
+    SIGSTRUCT_SIZE,
     EvidenceBundle,
     RawCollateral,
 )
 from sealroom.core.wire.code_list import CodeList
 from sealroom.core.wire.report_data import MAX_QUOTE_BYTES, check_report_data
 from sealroom.core.wire.spool import PUBLIC, PUBLIC_BYTES, QUOTE, PublicKeys
+from sealroom.server.launchers.sgx_files import SIGSTRUCT
 from sealroom.server.launchers.spool_files import Spool
 
 MANIFEST = "manifest.sgx"
 PAL = "pal"
+# Intel's documents for the quote; a host that could not have them says so, and nothing waits for them.
 COLLATERAL = "collateral.json"
+NO_COLLATERAL = b"null\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +52,14 @@ class Published:
 
 
 def compose_bundle(folder: Path, spool: Spool, *, arguments: bytes, code: PublicCode) -> Published | None:
-    """Compose the bundle once the enclave has shown its keys and its quote; `None` before.
+    """Compose the bundle once enclave and host have shown all of it: keys, quote, Intel's documents.
 
-    Raises `MalformedError` or `VerificationError` when what it showed does not belong together.
+    Returns `None` before. Raises `MalformedError` or `VerificationError` when what was shown does not belong
+    together.
     """
     public = spool.read(PUBLIC, max_bytes=PUBLIC_BYTES)
     quote = spool.read(QUOTE, max_bytes=MAX_QUOTE_BYTES)
-    if public is None or quote is None:
+    if public is None or quote is None or not (folder / COLLATERAL).exists():
         return None
     keys = PublicKeys.from_bytes(public)
     report = parse_quote(quote).body
@@ -72,15 +77,21 @@ def compose_bundle(folder: Path, spool: Spool, *, arguments: bytes, code: Public
         requirements=code.requirements,
         code_list=code.listed,
         code_signature=code.signature,
-        sigstruct=None,
+        sigstruct=_read_sigstruct(folder),
         pal=_read(folder / PAL, MAX_PAL_BYTES),
     )
     return Published(bundle=bundle, keys=keys, mrenclave=report.mrenclave)
 
 
 def _read_collateral(folder: Path) -> RawCollateral | None:
-    path = folder / COLLATERAL
-    return RawCollateral.from_json(_read(path, MAX_COLLATERAL_BYTES)) if path.exists() else None
+    raw = _read(folder / COLLATERAL, MAX_COLLATERAL_BYTES)
+    return None if raw == NO_COLLATERAL else RawCollateral.from_json(raw)
+
+
+def _read_sigstruct(folder: Path) -> bytes | None:
+    """Read what the processor checked; a simulated enclave has none."""
+    path = folder / SIGSTRUCT
+    return _read(path, SIGSTRUCT_SIZE) if path.exists() else None
 
 
 def _read(path: Path, max_bytes: int) -> bytes:

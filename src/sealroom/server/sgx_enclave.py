@@ -1,0 +1,149 @@
+"""One enclave on SGX, from its start to its end: the process between its supervisor and gramine-sgx.
+
+    python -m sealroom.server.sgx_enclave FOLDER --state STATE --parent PID
+
+It starts gramine-sgx in the launch folder, keeps the start of the console, fetches Intel's documents for the
+quote that the enclave shows, and ends with the enclave's exit code.
+
+Must never: be believed by anybody. What it fetches is verified by each participant.
+Spec page: docs/spec/launch-folder.md, "On SGX".
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sealroom.adapters.enclave_process import (
+    EXIT_NOT_STARTED,
+    die_with_parent,
+    exit_code,
+    explain_refused_files,
+    keep_console,
+    write_new,
+)
+from sealroom.adapters.pccs import CollateralFetcher
+from sealroom.adapters.provisioning import Source
+from sealroom.core.errors import SealroomError
+from sealroom.core.measurement.manifest import parse_manifest
+from sealroom.core.wire.bundle import RawCollateral
+from sealroom.core.wire.report_data import MAX_QUOTE_BYTES
+from sealroom.core.wire.spool import QUOTE
+from sealroom.core.wire.strict_json import encode_json
+from sealroom.server.launchers.base import Protection
+from sealroom.server.launchers.host_files import CONSOLE, HOST_FOLDER, PROTECTIONS
+from sealroom.server.launchers.published import COLLATERAL, NO_COLLATERAL
+from sealroom.server.launchers.sgx_files import MANIFEST, NAME, StartingOrder
+from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
+
+# Gramine's starter is a script of the shell; the enclave sees the manifest's environment alone.
+_ENVIRONMENT = ("PATH", "LANG")
+_LOOK_SECONDS = 0.25
+_FETCHES = 10
+_PAUSE_SECONDS = 30.0
+
+Fetch = Callable[[bytes], RawCollateral]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one launch; returns the exit code: the enclave's own, or 125 when it was not started."""
+    parser = argparse.ArgumentParser(prog="python -m sealroom.server.sgx_enclave")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the launch folder")
+    parser.add_argument("--state", type=Path, required=True, help="what all launches share")
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
+    chosen = parser.parse_args(arguments)
+    try:
+        die_with_parent(chosen.parent)
+        return run(chosen.folder.resolve(), StartingOrder.load(chosen.state))
+    except (SealroomError, OSError, RuntimeError, subprocess.SubprocessError) as exc:
+        print(f"gramine-sgx: {exc}", file=sys.stderr)
+        return EXIT_NOT_STARTED
+
+
+def run(folder: Path, order: StartingOrder) -> int:
+    """Start the enclave, fetch what belongs to its quote, and return its exit code."""
+    rows = [dataclasses.asdict(protection) for protection in _protections()]
+    write_new(folder / HOST_FOLDER / PROTECTIONS, json.dumps(rows, indent=1).encode())
+    console, inlet = os.pipe()
+    enclave = subprocess.Popen(  # noqa: S603 - Gramine's own starter
+        (order.program, NAME),
+        stdin=subprocess.DEVNULL,
+        stdout=inlet,
+        stderr=inlet,
+        cwd=folder,
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+    os.close(inlet)
+    # Threads only now: a process with threads must not fork.
+    kept = folder / HOST_FOLDER / CONSOLE
+    keeper = threading.Thread(target=keep_console, args=(console, kept), daemon=True)
+    keeper.start()
+    threading.Thread(target=publish_collateral, args=(folder, _fetch_from(order)), daemon=True).start()
+    code = exit_code(enclave)
+    keeper.join(timeout=1)
+    if code != 0:
+        explain_refused_files(kept, parse_manifest((folder / MANIFEST).read_bytes()))
+    return code
+
+
+def publish_collateral(folder: Path, fetch: Fetch, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait for the quote and write Intel's documents for it; `null` where nobody had them often enough.
+
+    Without the file no evidence is published, so it is written in the end whatever happened.
+    """
+    spool = Spool(folder / SPOOL_FOLDER)
+    while (quote := _shown(spool)) is None:
+        sleep(_LOOK_SECONDS)
+    for tried in range(_FETCHES):
+        try:
+            write_new(folder / COLLATERAL, encode_json(fetch(quote).to_value()))
+            return
+        except (SealroomError, OSError) as exc:
+            print(f"gramine-sgx: Intel's documents: {exc}", file=sys.stderr, flush=True)
+        if tried + 1 < _FETCHES:
+            sleep(_PAUSE_SECONDS)
+    write_new(folder / COLLATERAL, NO_COLLATERAL)
+
+
+def _shown(spool: Spool) -> bytes | None:
+    try:
+        return spool.read(QUOTE, max_bytes=MAX_QUOTE_BYTES)
+    except FileNotFoundError:
+        return None
+
+
+def _fetch_from(order: StartingOrder) -> Fetch:
+    sources = tuple(Source.parse(url) for url in order.sources)
+    source_ca = None if order.source_ca is None else Path(order.source_ca)
+
+    def fetch(quote: bytes) -> RawCollateral:
+        with CollateralFetcher(sources, source_ca=source_ca) as fetcher:
+            return fetcher.fetch(quote, now=datetime.now(UTC)).collateral
+
+    return fetch
+
+
+def _protections() -> Iterator[Protection]:
+    enclave = "SGX: its memory is encrypted, and its identity is what each participant verified"
+    yield Protection(name="enclave", on=True, detail=enclave)
+    network = "the manifest has no rule against it, and the program's hook refuses it"
+    yield Protection(name="no-network", on=False, detail=network)
+    files = "the manifest's files alone, unless the program breaks out of Gramine"
+    yield Protection(name="private-files", on=True, detail=files)
+    yield Protection(name="private-processes", on=True, detail="the enclave sees no process of the host")
+    yield Protection(name="resource-limits", on=True, detail="the size of the enclave and 16 threads")
+    yield Protection(name="minimal-environment", on=True, detail="the variables of the manifest alone")
+    yield Protection(name="ends-with-supervisor", on=True, detail="killed by the kernel when its parent dies")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
