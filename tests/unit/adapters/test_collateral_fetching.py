@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import provisioning_server as p
 import pytest
 
+import provisioning_server as p
 from sealroom.adapters.collateral_cache import CollateralCache
 from sealroom.adapters.pccs import CollateralFetcher, FetchOptions
 from sealroom.adapters.provisioning import INTEL_ROOT_CRL_URL, Source, read_chain, read_crl, read_signed

@@ -14,9 +14,10 @@ from sealroom.insecure.collateral import make_collateral
 
 sys.path.append(str(Path(__file__).parents[1] / "core" / "attestation"))
 sys.path.append(str(Path(__file__).parents[1] / "adapters"))
-import provisioning_server as p
 import ratls_world as w
 from tls_stranger import tls_server
+
+import provisioning_server as p
 
 AT = ["--at", w.NOW.isoformat()]
 LOOK = ["--policy", "insecure-any-status"]
