@@ -14,6 +14,7 @@ from sealroom.core.wire.ra_tls import CertificateKey, EvidenceForm, KeyAlgorithm
 
 P256_POINT_BYTES = 65
 _MAX_NAME = 64
+_ADDRESS_BYTES = (4, 16)
 
 _BIT_STRING, _INTEGER, _OCTET_STRING, _OBJECT_IDENTIFIER = 0x03, 0x02, 0x04, 0x06
 _UTF8, _SEQUENCE, _SET, _UTC_TIME, _GENERALIZED_TIME = 0x0C, 0x30, 0x31, 0x17, 0x18
@@ -31,10 +32,14 @@ _SERVER_AUTH = bytes.fromhex("300a06082b06010505070301")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFields:
-    """What a certificate says besides key and evidence. `serial` is the caller's random positive number."""
+    """What a certificate says besides key and evidence. `serial` is the caller's random positive number.
+
+    `addresses` are IP addresses in network order: 4 octets, or 16.
+    """
 
     common_name: str
     dns_names: tuple[str, ...]
+    addresses: tuple[bytes, ...] = ()
     serial: int
     not_before: datetime
     not_after: datetime
@@ -44,6 +49,8 @@ class CertificateFields:
             raise ValueError(f"common name: expected 1 to {_MAX_NAME} characters")
         if not all(name.isascii() and 1 <= len(name) <= 253 for name in self.dns_names):
             raise ValueError("dns names: expected ASCII of 1 to 253 characters")
+        if not all(len(address) in _ADDRESS_BYTES for address in self.addresses):
+            raise ValueError("addresses: expected 4 or 16 octets")
         if not 0 < self.serial < 1 << 159:
             raise ValueError("serial: expected a positive number of at most 20 octets")
         if self.not_before.tzinfo is None or self.not_after.tzinfo is None:
@@ -95,7 +102,9 @@ def make_certificate(
 
 
 def _extensions(fields: CertificateFields, form: EvidenceForm, evidence: bytes) -> tuple[bytes, ...]:
+    # RFC 5280, 4.2.1.6: dNSName is [2], iPAddress is [7].
     names = b"".join(_element(0x82, name.encode("ascii")) for name in fields.dns_names)
+    names += b"".join(_element(0x87, address) for address in fields.addresses)
     return (
         _extension(_BASIC_CONSTRAINTS, _element(_SEQUENCE), critical=True),
         _extension(_KEY_USAGE, _DIGITAL_SIGNATURE, critical=True),
