@@ -15,32 +15,39 @@ from pathlib import Path
 _TOP = "sealroom"
 _HOLD_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _TYPES_ONLY = "TYPE_CHECKING"
-_ROOTS = ("sealroom.enclave.start", "sealroom.enclave")
+# The entry point, and what programs import.
+COMPUTATION_ROOTS = ("sealroom.enclave.start", "sealroom.enclave")
+SERVICE_ROOTS = ("sealroom.enclave.service.start",)
 
 
 @cache
-def measured_modules(package: Path) -> tuple[str, ...]:
+def measured_modules(package: Path, roots: tuple[str, ...] = COMPUTATION_ROOTS) -> tuple[str, ...]:
     """Return the paths below `package`, sorted, of the modules that run inside.
 
-    They are the entry point, what programs import (`sealroom.enclave`), and all of sealroom that these
-    import, at the top or when a function is called, with the packages they lie in. What is imported for type
-    checkers alone is not among them. Raises `RuntimeError` for an import of a module that is not installed.
+    They are `roots` and all of sealroom that these import, at the top or when a function is called, with the
+    packages they lie in. Of a package that only something else lies in, what its functions import is not
+    among them, nor is what is imported for type checkers alone. Raises `RuntimeError` for an import of a
+    module that is not installed.
     """
     found: dict[str, Path] = {}
-    waiting = list(_ROOTS)
+    entered: set[str] = set()
+    waiting = [(module, True) for module in roots]
     while waiting:
-        module = waiting.pop()
-        if module in found:
+        module, whole = waiting.pop()
+        if module in entered or (module in found and not whole):
             continue
         source = _source(package, module)
         if source is None:
             raise RuntimeError(f"sealroom is not wholly installed: the module {module} is missing")
         found[module] = source
+        if whole:
+            entered.add(module)
         if module != _TOP:
-            waiting.append(module.rpartition(".")[0])
-        for name, is_module in _imports(ast.parse(source.read_bytes(), str(source))):
+            waiting.append((module.rpartition(".")[0], False))
+        tree = ast.parse(source.read_bytes(), str(source))
+        for name, is_module in _imports(tree, whole=whole):
             if is_module or _source(package, name) is not None:
-                waiting.append(name)
+                waiting.append((name, True))
     return tuple(sorted(source.relative_to(package).as_posix() for source in found.values()))
 
 
@@ -52,11 +59,16 @@ def _source(package: Path, module: str) -> Path | None:
     return None
 
 
-def _imports(node: ast.AST) -> Iterator[tuple[str, bool]]:
-    """Yield what of sealroom is imported below a node, and whether the name must be a module's."""
+def _imports(node: ast.AST, *, whole: bool) -> Iterator[tuple[str, bool]]:
+    """Yield what of sealroom is imported below a node, and whether the name must be a module's.
+
+    Unless `whole`, what functions import when they are called is left out.
+    """
+    if not whole and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == _TYPES_ONLY:
         for statement in node.orelse:
-            yield from _imports(statement)
+            yield from _imports(statement, whole=whole)
         return
     if isinstance(node, ast.Import):
         yield from ((alias.name, True) for alias in node.names if _is_own(alias.name))
@@ -69,7 +81,7 @@ def _imports(node: ast.AST) -> Iterator[tuple[str, bool]]:
             yield from ((f"{node.module}.{alias.name}", False) for alias in node.names)
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _HOLD_STATEMENTS):
-            yield from _imports(child)
+            yield from _imports(child, whole=whole)
 
 
 def _is_own(module: str) -> bool:

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 import sealroom
-from sealroom.adapters.first_party import measured_modules
+from sealroom.adapters.first_party import COMPUTATION_ROOTS, SERVICE_ROOTS, measured_modules
 from sealroom.adapters.hashing import hash_files
 from sealroom.core.errors import MalformedError
 from sealroom.core.measurement.known_pals import KnownPal, parse_known_pals
@@ -19,6 +19,7 @@ from sealroom.core.measurement.template import LIBRARY_FOLDER, START_PATH, Measu
 from sealroom.core.wire.terms import Tee
 
 _START_SOURCE = "enclave/start.py"
+_SERVICE_START_SOURCE = "enclave/service/start.py"
 
 
 def load_release(*, runtime_bill: Path | None = None, known_pals: Path | None = None) -> Release:
@@ -28,16 +29,12 @@ def load_release(*, runtime_bill: Path | None = None, known_pals: Path | None = 
     `known_pals` one with PALs for SGX, beside the release's. Raises `MalformedError` where one is something
     else, `OSError` where it cannot be read.
     """
-    sources = first_party_sources()
-    digests = hash_files(sources.values())
-    files = tuple(
-        MeasuredFile(path=path, sha256=digest) for path, digest in zip(sources, digests, strict=True)
-    )
     folder = resources.files("sealroom.core.measurement")
     bill = (folder / "sgx_runtime.bill").read_bytes() if runtime_bill is None else runtime_bill.read_bytes()
     return Release(
         version=sealroom.__version__,
-        first_party=files,
+        first_party=_hashed(first_party_sources()),
+        service_first_party=_hashed(service_sources()),
         pals=(*parse_known_pals((folder / "known_pals.toml").read_bytes()), *_own_pals(known_pals)),
         sgx_runtime=parse_runtime_bill(bill),
     )
@@ -54,8 +51,24 @@ def _own_pals(path: Path | None) -> tuple[KnownPal, ...]:
 
 
 def first_party_sources() -> dict[str, Path]:
-    """Return each measured first-party file: its path in the launch folder, and where it is installed."""
+    """Return each first-party file measured in computations: its path in the launch folder, and its place."""
+    return _sources(_START_SOURCE, COMPUTATION_ROOTS)
+
+
+def service_sources() -> dict[str, Path]:
+    """Return each first-party file measured in services: its path in the launch folder, and its place."""
+    return _sources(_SERVICE_START_SOURCE, SERVICE_ROOTS)
+
+
+def _sources(start: str, roots: tuple[str, ...]) -> dict[str, Path]:
     package = Path(sealroom.__file__).resolve().parent
-    names = [name for name in measured_modules(package) if name != _START_SOURCE]
+    names = [name for name in measured_modules(package, roots) if name != start]
     sources = {f"{LIBRARY_FOLDER}/sealroom/{name}": package / name for name in names}
-    return {START_PATH: package / _START_SOURCE, **sources}
+    return {START_PATH: package / start, **sources}
+
+
+def _hashed(sources: dict[str, Path]) -> tuple[MeasuredFile, ...]:
+    digests = hash_files(sources.values())
+    return tuple(
+        MeasuredFile(path=path, sha256=digest) for path, digest in zip(sources, digests, strict=True)
+    )

@@ -29,10 +29,22 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
 from sealroom.core.wire.terms import ENTRY
-from sealroom.enclave.program_code import ProgramCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import TraversableResources
+    from typing import Protocol
+
+    class Files(Protocol):
+        """The files of one program, by path; `clear` are those whose source may be shown."""
+
+        @property
+        def clear(self) -> Mapping[str, bytes]: ...  # noqa: D102
+        @property
+        def paths(self) -> frozenset[str]: ...  # noqa: D102
+        def read(self, path: str) -> bytes: ...  # noqa: D102
+        def open(self, path: str) -> io.BufferedReader: ...  # noqa: D102
+
 
 _SOURCE_SUFFIX = ".py"
 _PACKAGE_MODULE = "__init__"
@@ -44,7 +56,7 @@ _SUFFIXES = (*EXTENSION_SUFFIXES, _SOURCE_SUFFIX)
 class Importer:
     """The files of one program as a part of the module path. `root` is where they are said to be."""
 
-    def __init__(self, code: ProgramCode, root: str) -> None:
+    def __init__(self, code: Files, root: str) -> None:
         self._code = code
         self._paths = code.paths
         self._root = posixpath.normpath(root)
@@ -53,13 +65,17 @@ class Importer:
             _add_parents(self._folders, path)
         self.lines_of: dict[str, int] = {}
 
-    def install(self) -> None:
-        """Be what the folder of a script is at home: the first entry of the module path."""
+    def install(self, *, explain: bool = True) -> None:
+        """Be what the folder of a script is at home: the first entry of the module path.
+
+        `explain` has files of the archive that are opened by their path refused with what to do instead.
+        """
         self._forget_shadowed_modules()
         sys.path_hooks.insert(0, self.finder_of)
         sys.path.insert(0, self._root)
         sys.meta_path.insert(sys.meta_path.index(PathFinder), _NamespaceFinder(self))
-        sys.addaudithook(self._explain_open)
+        if explain:
+            sys.addaudithook(self._explain_open)
 
     def finder_of(self, entry: str) -> FolderFinder:
         """Return the finder of an entry of the module path; `ImportError` leaves the entry to other hooks."""

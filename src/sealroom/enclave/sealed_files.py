@@ -17,7 +17,7 @@ from sealroom.core.sealing.chunks import Layout
 from sealroom.core.sealing.container import ContainerReader
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.header import HEADER_SIZE, Header, Subkey, unlock
-from sealroom.core.sealing.keys import DataKey
+from sealroom.core.sealing.secret import Secret32
 from sealroom.enclave.messages import HostFolder
 
 
@@ -76,7 +76,7 @@ def check_sealed_file(
     *,
     size: int,
     sha256: bytes,
-    key: DataKey,
+    key: Secret32,
     context: Context,
     checking: Checking,
 ) -> SealedFile:

@@ -13,7 +13,6 @@ import struct
 from dataclasses import dataclass
 
 from sealroom.adapters.enclave_process import die_with_parent
-from sealroom.core.wire.terms import Limits
 from sealroom.insecure.landlock import FileRules
 from sealroom.insecure.namespaces import Mounts, drop_rights_on_execute, enter_namespaces
 
@@ -21,11 +20,6 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 
-# Interpreter, packages and the stacks of their threads are address space that the program did not ask for.
-_MEMORY_ALLOWANCE = 1 << 30
-_FILE_ALLOWANCE = 64 << 20
-_SECONDS_ALLOWANCE = 600
-_MAX_OPEN_FILES = 4096
 _MAX_THREADS = 512
 _BYTES_A_FILTER_STEP = 8
 
@@ -37,14 +31,15 @@ class Confinement:
     """The steps: `limits` are (resource, value) pairs, `mounts` take rights to files away.
 
     The others are for a program that is started without bubblewrap, which sees to them itself: `isolate`
-    unshares network, IPC and host name, `files` are those that the program keeps, `None` for all that its
-    account has.
+    unshares network, IPC and host name, without the network where it `keeps_network`; `files` are those that
+    the program keeps, `None` for all that its account has.
     """
 
     limits: tuple[tuple[int, int], ...]
     mounts: Mounts | None = None
     no_new_privileges: bool = False
     isolate: bool = False
+    keeps_network: bool = False
     files: FileRules | None = None
     seccomp: bytes | None = None
 
@@ -54,7 +49,7 @@ class Confinement:
         for kind, value in self.limits:
             _limit(kind, value)
         if self.isolate or self.mounts is not None:
-            enter_namespaces(self.mounts, isolate=self.isolate)
+            enter_namespaces(self.mounts, isolate=self.isolate, keep_network=self.keeps_network)
             # In a namespace of its own, the user's threads elsewhere do not count. Root has no such limit.
             _limit(resource.RLIMIT_NPROC, _MAX_THREADS)
             # The kernel unties a process whose rights change.
@@ -68,17 +63,6 @@ class Confinement:
             _install_filter(self.seccomp)
 
 
-def resource_limits(limits: Limits) -> tuple[tuple[int, int], ...]:
-    """Return the limits of the process for the budgets that the participants agreed to."""
-    seconds = limits.max_seconds * (os.cpu_count() or 1) + _SECONDS_ALLOWANCE
-    return (
-        (resource.RLIMIT_AS, limits.max_memory + _MEMORY_ALLOWANCE),
-        (resource.RLIMIT_CPU, seconds),
-        # Containers and padded logs are larger than what they hold.
-        (resource.RLIMIT_FSIZE, 2 * (limits.max_output_bytes + limits.max_log_bytes) + _FILE_ALLOWANCE),
-        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
-    )
 
 
 def is_possible(confinement: Confinement) -> bool:

@@ -17,8 +17,8 @@ from pathlib import Path
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.measurement.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from sealroom.core.measurement.mrenclave import measure
-from sealroom.core.wire.arguments import Arguments, parse_arguments
 from sealroom.core.wire.terms import Tee
+from sealroom.insecure.needs import Needs, needs_of
 
 MANIFEST_NAME = "manifest.sgx"
 PAL_NAME = "pal"
@@ -51,7 +51,7 @@ class CheckedLaunch:
     folder: Path
     manifest: bytes
     mrenclave: bytes
-    arguments: Arguments
+    needs: Needs
     argv: tuple[str, ...]
     interpreter: str
     environment: dict[str, str]
@@ -74,11 +74,11 @@ def check_launch_folder(folder: Path) -> CheckedLaunch:
     document = _Manifest(parse_manifest(manifest))
     pal = read_file(folder / PAL_NAME, max_bytes=_MAX_PAL_BYTES)
     raw_arguments = read_file(folder / document.arguments_path, max_bytes=_MAX_ARGUMENTS_BYTES)
-    arguments = parse_arguments(raw_arguments)
+    needs = needs_of(raw_arguments)
     runtime = _parse_runtime(read_file(folder / RUNTIME_NAME, max_bytes=_MAX_RUNTIME_BYTES))
     measurement = measure(manifest, pal)
-    if arguments.terms.tee is not Tee.SIMULATED:
-        raise VerificationError(f"arguments: tee is {arguments.terms.tee.value}, and this TEE is simulated")
+    if needs.tee is not Tee.SIMULATED:
+        raise VerificationError(f"arguments: tee is {needs.tee.value}, and this TEE is simulated")
     _check_trusted_files(folder, document, runtime)
     root = _runtime_root(runtime)
     _check_nothing_else(folder, document, root)
@@ -86,7 +86,7 @@ def check_launch_folder(folder: Path) -> CheckedLaunch:
         folder=folder,
         manifest=manifest,
         mrenclave=measurement.mrenclave,
-        arguments=arguments,
+        needs=needs,
         argv=tuple(raw_arguments.decode().split("\0")[:-1]),
         interpreter=document.interpreter,
         environment=document.environment,

@@ -19,7 +19,7 @@ _CLONE_NEWIPC = 0x08000000
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _OWN_MOUNTS = _CLONE_NEWUSER | _CLONE_NEWNS
-_ISOLATION = _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS
+_ISOLATION = _CLONE_NEWIPC | _CLONE_NEWUTS
 
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
@@ -46,13 +46,15 @@ class Mounts:
     hidden: tuple[Path, ...] = ()
 
 
-def enter_namespaces(mounts: Mounts | None, *, isolate: bool) -> None:
+def enter_namespaces(mounts: Mounts | None, *, isolate: bool, keep_network: bool = False) -> None:
     """Move this process, which has one thread, to namespaces of its own; raises `OSError`.
 
-    `mounts` are made in a mount namespace; `isolate` takes network, IPC and host name away. The process keeps
-    its user and group, and has rights in the new namespaces until it executes a program.
+    `mounts` are made in a mount namespace; `isolate` takes network, IPC and host name away, or all but
+    the network with `keep_network`. The process keeps its user and group, and has rights in the new
+    namespaces until it executes a program.
     """
     kinds = (_OWN_MOUNTS if mounts else _CLONE_NEWUSER) | (_ISOLATION if isolate else 0)
+    kinds |= _CLONE_NEWNET if isolate and not keep_network else 0
     user, group = os.geteuid(), os.getegid()
     _check(_libc.unshare(kinds), "unshare")
     # In this order: a group can be mapped only where it cannot be given up any more.

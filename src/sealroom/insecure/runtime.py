@@ -52,13 +52,15 @@ class Runtime:
     files: tuple[RuntimeFile, ...]
 
 
-def stage_runtime(store: Path) -> Runtime:
+def stage_runtime(store: Path, *, serves: bool = False) -> Runtime:
     """Copy this interpreter's runtime below `store`, unless the very same one is there, and list it.
+
+    `serves` is for services, which have more of the standard library.
 
     The tree is named by the digest of its files, so an upgraded host gets a new tree and a running enclave
     keeps its own. Raises `RuntimeError` when a part of the runtime is missing on this machine.
     """
-    sources = dict(sorted(_sources()))
+    sources = dict(sorted(_sources(serves=serves)))
     digests = {path: _sha256(source) for path, source in sources.items()}
     root = store / _tree_name(digests)
     if not root.is_dir():
@@ -69,13 +71,13 @@ def stage_runtime(store: Path) -> Runtime:
     return Runtime(root=root, files=files)
 
 
-def _sources() -> Iterator[tuple[str, _Source]]:
+def _sources(*, serves: bool) -> Iterator[tuple[str, _Source]]:
     """Yield (path below `runtime/`, file of this machine or what it contains), each path once."""
     executable = _interpreter()
     yield "bin/python3", executable
     libraries = {executable}
-    yield from _archived()
-    for path, source in (*_kept_as_files(), *_packages()):
+    yield from _archived(serves=serves)
+    for path, source in (*_kept_as_files(serves=serves), *_packages()):
         if source.suffix != ".py":
             libraries.add(source)
         yield path, source
@@ -90,11 +92,11 @@ def _interpreter() -> Path:
     return Path(base).resolve()
 
 
-def _archived() -> Iterator[tuple[str, bytes]]:
+def _archived(*, serves: bool) -> Iterator[tuple[str, bytes]]:
     """Yield the modules of the standard library, as the archive in which the interpreter looks first."""
     modules = {
         path.relative_to(_LIBRARY).as_posix(): source
-        for path, source in _standard_library()
+        for path, source in _standard_library(serves=serves)
         if belongs_into_archive(path.relative_to(_LIBRARY))
     }
     yield (
@@ -103,23 +105,25 @@ def _archived() -> Iterator[tuple[str, bytes]]:
     )
 
 
-def _kept_as_files() -> Iterator[tuple[str, Path]]:
-    for path, source in _standard_library():
+def _kept_as_files(*, serves: bool) -> Iterator[tuple[str, Path]]:
+    for path, source in _standard_library(serves=serves):
         if not belongs_into_archive(path.relative_to(_LIBRARY)):
             yield str(path), source
 
 
-def _standard_library() -> Iterator[tuple[PurePosixPath, Path]]:
+def _standard_library(*, serves: bool) -> Iterator[tuple[PurePosixPath, Path]]:
     pure = Path(sysconfig.get_path("stdlib", vars={"base": sys.base_prefix})).resolve()
-    yield from _useful(_tree(pure, _LIBRARY))
+    yield from _useful(_tree(pure, _LIBRARY), serves=serves)
     native = Path(sysconfig.get_path("platstdlib", vars={"platbase": sys.base_prefix})).resolve()
     if native != pure and not native.is_relative_to(Path(sys.prefix).resolve()):
-        yield from _useful(_tree(native / "lib-dynload", _LIBRARY / "lib-dynload"))
+        yield from _useful(_tree(native / "lib-dynload", _LIBRARY / "lib-dynload"), serves=serves)
 
 
-def _useful(files: Iterator[tuple[PurePosixPath, Path]]) -> Iterator[tuple[PurePosixPath, Path]]:
+def _useful(
+    files: Iterator[tuple[PurePosixPath, Path]], *, serves: bool
+) -> Iterator[tuple[PurePosixPath, Path]]:
     for path, source in files:
-        if is_useful(path.relative_to(_LIBRARY)):
+        if is_useful(path.relative_to(_LIBRARY), serves=serves):
             yield path, source
 
 

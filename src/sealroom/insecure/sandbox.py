@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Self
 
 from sealroom.core.wire.spool import INBOX, INPUTS
-from sealroom.insecure.confinement import Confinement, is_possible, resource_limits
+from sealroom.insecure.confinement import Confinement, is_possible
 from sealroom.insecure.landlock import FileRules, hides_other_processes, landlock_version
 from sealroom.insecure.launch_folder import CheckedLaunch
 from sealroom.insecure.namespaces import Mounts
+from sealroom.insecure.needs import Network
 from sealroom.insecure.seccomp import filter_for
 
 INSIDE = "/sealroom"
@@ -34,6 +35,12 @@ _SCRATCH = "scratch"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _STREAMS = {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}
 _HOST_NAME = "enclave"
+_SHARED = {Network.NONE: (), Network.SERVES: ("--share-net",), Network.CONNECTS: ("--share-net",)}
+_NETWORKS = {
+    Network.SERVES: "a service: takes connections on the host's network, and makes none",
+    Network.CONNECTS: "a service: takes connections on the host's network, and makes its own",
+}
+_RESOLVER = (Path("/etc/resolv.conf"), Path("/etc/hosts"))
 # DuckDB, for one, reads the limits of control groups there.
 _HIDDEN = (Path("/sys"),)
 _PROBE_SECONDS = 20
@@ -98,8 +105,8 @@ class Sandbox:
 
 def choose_sandbox(launch: CheckedLaunch) -> Sandbox:
     """Return the strongest sandbox that works on this machine, each candidate tried before it is chosen."""
-    limits = resource_limits(launch.arguments.terms.limits)
-    seccomp, mounts = filter_for(), _mounts(launch)
+    limits, network = launch.needs.limits, launch.needs.network
+    seccomp, mounts = filter_for(network=network), _mounts(launch)
     mounts.memory.mkdir(mode=0o700, exist_ok=True)
     bubblewrap = shutil.which("bwrap")
     reason = "bubblewrap is not installed" if bubblewrap is None else "bubblewrap does not work here"
@@ -112,7 +119,7 @@ def choose_sandbox(launch: CheckedLaunch) -> Sandbox:
             ),
             confinement=Confinement(limits=limits, mounts=own_mounts),
             seccomp=tried,
-            protections=tuple(_protections_of_bubblewrap(tried, own_mounts)),
+            protections=tuple(_protections_of_bubblewrap(tried, own_mounts, network)),
         )
         if _works(sandbox):
             return sandbox
@@ -127,7 +134,7 @@ def _mounts(launch: CheckedLaunch) -> Mounts:
         shared=shared,
         read_only=tuple(folder for folder in inner if folder.is_dir()),
         memory=launch.folder / _SCRATCH,
-        max_memory=launch.arguments.terms.limits.max_memory,
+        max_memory=launch.needs.max_memory,
         hidden=tuple(folder for folder in _HIDDEN if folder.is_dir()),
     )
 
@@ -142,7 +149,10 @@ def _without_bubblewrap(
         lambda weaker: replace(weaker, files=files),
         lambda weaker: replace(weaker, seccomp=seccomp),
     )
-    confinement = Confinement(limits=limits, no_new_privileges=True)
+    network = launch.needs.network
+    confinement = Confinement(
+        limits=limits, no_new_privileges=True, keeps_network=network is not Network.NONE
+    )
     for step in steps:
         stronger = step(confinement)
         if is_possible(stronger):
@@ -152,7 +162,7 @@ def _without_bubblewrap(
         tool=(),
         confinement=confinement,
         seccomp=confinement.seccomp,
-        protections=tuple(_protections_without(reason, confinement)),
+        protections=tuple(_protections_without(reason, confinement, network)),
     )
 
 
@@ -161,7 +171,7 @@ def _file_rules(launch: CheckedLaunch) -> FileRules:
     measured = [mount.host_path for mount in launch.mounts if not mount.writable]
     writable = [mount.host_path for mount in launch.mounts if mount.writable]
     return FileRules(
-        readable=(*measured, *((Path(loader),) if loader else ()), Path("/proc/self")),
+        readable=(*measured, *((Path(loader),) if loader else ()), Path("/proc/self"), *_resolver(launch)),
         usable=(launch.folder / DEVICE_NAME, *map(Path, _DEVICES)),
         changeable=(*writable, launch.folder / _SCRATCH),
     )
@@ -171,7 +181,8 @@ def _bubblewrap(
     program: str, launch: CheckedLaunch, *, own_mounts: Mounts | None, with_proc: bool, with_size: bool
 ) -> tuple[str, ...]:
     """Return the command; inside containers there may be no /proc to mount, and old versions know no size."""
-    command = [program, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
+    command = [program, "--unshare-all", *_SHARED[launch.needs.network], "--as-pid-1"]
+    command += ["--die-with-parent", "--new-session", "--clearenv"]
     command += ["--hostname", _HOST_NAME, "--cap-drop", "ALL"]
     for key, value in launch.environment.items():
         command += ["--setenv", key, value]
@@ -181,7 +192,7 @@ def _bubblewrap(
         command += ["--symlink", f"/proc/self/fd{descriptor}", f"/dev/{name}"]
     # Read-only: by its own /proc/self/mem a program could write to its measured code.
     command += ["--proc", "/proc", "--remount-ro", "/proc"] if with_proc else []
-    memory = str(launch.arguments.terms.limits.max_memory)
+    memory = str(launch.needs.max_memory)
     for path in launch.scratch:
         if own_mounts is not None:
             command += ["--bind", str(own_mounts.memory), path]
@@ -192,12 +203,20 @@ def _bubblewrap(
         for name in _READ_ONLY_IN_SPOOL if mount.writable else ():
             if (mount.host_path / name).is_dir():
                 command += ["--ro-bind", str(mount.host_path / name), f"{mount.inside}/{name}"]
+    command += [word for file in _resolver(launch) for word in ("--ro-bind", str(file.resolve()), str(file))]
     device = launch.folder / DEVICE_NAME
     command += ["--ro-bind", str(device), f"{INSIDE}/{DEVICE_NAME}"]
     loader = loader_of(launch.runtime / "bin" / "python3")
     if loader is not None:
         command += ["--ro-bind", str(launch.runtime / "lib" / Path(loader).name), loader]
     return (*command, "--remount-ro", "/", "--chdir", "/")
+
+
+def _resolver(launch: CheckedLaunch) -> tuple[Path, ...]:
+    """Return what names are resolved by, where the program makes connections of its own."""
+    if launch.needs.network is not Network.CONNECTS:
+        return ()
+    return tuple(path for path in _RESOLVER if path.is_file())
 
 
 def _works(sandbox: Sandbox) -> bool:
@@ -220,19 +239,20 @@ def _works(sandbox: Sandbox) -> bool:
     return tried.returncode == 0
 
 
-def _protections_of_bubblewrap(seccomp: bytes | None, mounts: Mounts | None) -> Iterator[Protection]:
-    yield Protection(name="no-network", on=True, detail="a network namespace with nothing in it")
+def _protections_of_bubblewrap(
+    seccomp: bytes | None, mounts: Mounts | None, network: Network
+) -> Iterator[Protection]:
+    yield _no_network(network, isolated=True)
     yield Protection(name="private-files", on=True, detail="sees the manifest's files, the spool, /tmp")
     yield Protection(name="private-processes", on=True, detail="a process namespace of its own")
     yield Protection(name="no-capabilities", on=True, detail="all capabilities dropped")
     yield _no_code_from_data(mounts)
-    yield from _protections_everywhere(seccomp)
+    yield from _protections_everywhere(seccomp, network)
 
 
-def _protections_without(reason: str, confinement: Confinement) -> Iterator[Protection]:
+def _protections_without(reason: str, confinement: Confinement, network: Network) -> Iterator[Protection]:
     isolated, landlock = confinement.isolate, confinement.files is not None
-    network = "a network namespace with nothing in it" if isolated else "namespaces cannot be made here"
-    yield Protection(name="no-network", on=isolated, detail=network)
+    yield _no_network(network, isolated=isolated)
     files = "Landlock: the manifest's files, the spool, a scratch folder; sees which other paths exist"
     if not landlock:
         files = f"{reason}, nor Landlock in this kernel: sees what the server's account sees"
@@ -245,7 +265,14 @@ def _protections_without(reason: str, confinement: Confinement) -> Iterator[Prot
     capabilities = "a user namespace without rights outside" if isolated else "namespaces cannot be made here"
     yield Protection(name="no-capabilities", on=isolated, detail=capabilities)
     yield _no_code_from_data(confinement.mounts)
-    yield from _protections_everywhere(confinement.seccomp)
+    yield from _protections_everywhere(confinement.seccomp, network)
+
+
+def _no_network(network: Network, *, isolated: bool) -> Protection:
+    if network is not Network.NONE:
+        return Protection(name="no-network", on=False, detail=_NETWORKS[network])
+    detail = "a network namespace with nothing in it" if isolated else "namespaces cannot be made here"
+    return Protection(name="no-network", on=isolated, detail=detail)
 
 
 def _no_code_from_data(mounts: Mounts | None) -> Protection:
@@ -253,8 +280,9 @@ def _no_code_from_data(mounts: Mounts | None) -> Protection:
     return Protection(name="no-code-from-data", on=mounts is not None, detail=detail)
 
 
-def _protections_everywhere(seccomp: bytes | None) -> Iterator[Protection]:
-    calls = "threads and pairs of local sockets, no new processes" if seccomp else "takes no filter"
+def _protections_everywhere(seccomp: bytes | None, network: Network) -> Iterator[Protection]:
+    sockets = "pairs of local sockets" if network is Network.NONE else "sockets of TCP"
+    calls = f"threads and {sockets}, no new processes" if seccomp else "takes no filter"
     yield Protection(name="system-calls", on=seccomp is not None, detail=calls)
     by_one = bool(landlock_version())
     writing = "Landlock: in C too, the program changes only its /tmp; results are written by our thread"

@@ -13,6 +13,8 @@ import platform
 import struct
 from dataclasses import dataclass
 
+from sealroom.insecure.needs import Network
+
 _LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _IF_GREATER_EQUAL = 0x35  # BPF_JMP | BPF_JGE | BPF_K
@@ -29,7 +31,8 @@ _ARGUMENT_SIZE = 8
 _WHOLE = 0xFFFFFFFF
 
 _CLONE_THREAD, _CLONE_FILES = 0x00010000, 0x00000400
-_AF_UNIX, _SOCK_STREAM, _SOCK_KIND = 1, 1, 0xF
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_SOCK_STREAM, _SOCK_DATAGRAM, _SOCK_KIND = 1, 2, 0xF
 _PROT_WRITE, _PROT_EXEC, _MAP_ANONYMOUS = 2, 4, 0x20
 _PR_SET_PDEATHSIG = 1
 _X32_BIT = 0x40000000
@@ -79,13 +82,15 @@ _MACHINES = {
 }  # fmt: skip
 
 
-def filter_for(machine: str = "") -> bytes | None:
+def filter_for(machine: str = "", *, network: Network = Network.NONE) -> bytes | None:
     """Return the filter for `machine` (default: this one), or `None` where no table of numbers exists.
+
+    A `network` lets TCP through: what a service needs to take connections, and to make its own.
 
     The bytes are an array of `struct sock_filter`, as bubblewrap's `--seccomp` and seccomp(2) take it.
     """
     table = _MACHINES.get(machine or platform.machine())
-    return None if table is None else _program(table)
+    return None if table is None else _program(table, network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +109,6 @@ _CONDITIONAL = (
     ("clone", (_When(argument=0, mask=_CLONE_THREAD, value=0),)),
     # No namespace; descriptors of its own are what a thread may have.
     ("unshare", (_When(argument=0, mask=_WHOLE ^ _CLONE_FILES),)),
-    # A network namespace does not hide every family (vsock), and what is bound to a path is in no namespace.
-    # Datagrams name their receiver in memory, where a filter cannot look.
-    ("socket", (_When(argument=0, not_value=_AF_UNIX),)),
-    ("socket", (_When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_STREAM),)),
     ("socketpair", (_When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_STREAM),)),
     # Code comes from files, and is not written to. Which files is decided by how they are mounted. Files in
     # memory stay: through one of them libffi makes what a C library calls back.
@@ -119,10 +120,32 @@ _CONDITIONAL = (
     ("prctl", (_When(argument=0, value=_PR_SET_PDEATHSIG),)),
 )
 
+_NOT_STREAM = _When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_STREAM)
+_NEITHER_IP = (_When(argument=0, not_value=_AF_INET), _When(argument=0, not_value=_AF_INET6))
+_SOCKETS = {
+    # A network namespace does not hide every family (vsock), and what is bound to a path is in no namespace.
+    # Datagrams name their receiver in memory, where a filter cannot look.
+    Network.NONE: (("socket", (_When(argument=0, not_value=_AF_UNIX),)), ("socket", (_NOT_STREAM,))),
+    # No local sockets: those with names of their own belong to the network that is the host's now.
+    Network.SERVES: (("socket", _NEITHER_IP), ("socket", (_NOT_STREAM,))),
+    # Names are resolved by datagrams.
+    Network.CONNECTS: (
+        ("socket", _NEITHER_IP),
+        ("socket", (_NOT_STREAM, _When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_DATAGRAM))),
+    ),
+}
+# What each kind of network is let through of the calls that are refused otherwise.
+_ALLOWED: dict[Network, frozenset[str]] = {
+    Network.NONE: frozenset(),
+    Network.SERVES: frozenset(("bind", "listen", "accept", "accept4")),
+    Network.CONNECTS: frozenset(("bind", "listen", "accept", "accept4", "connect")),
+}
 
-def _program(machine: _Machine) -> bytes:
-    conditional = {name for name, _ in _CONDITIONAL}
-    always = {number for name, number in machine.numbers.items() if name not in {*conditional, "clone3"}}
+
+def _program(machine: _Machine, network: Network) -> bytes:
+    rules = (*_CONDITIONAL, *_SOCKETS[network])
+    elsewhere = {name for name, _ in rules} | {"clone3"} | _ALLOWED[network]
+    always = {number for name, number in machine.numbers.items() if name not in elsewhere}
     program = [
         _step(_LOAD_WORD, _ARCHITECTURE),
         _step(_IF_EQUAL, machine.audit, skip_if_true=1),
@@ -133,7 +156,7 @@ def _program(machine: _Machine) -> bytes:
         # The C library falls back to clone, whose flags a filter can read, when there is no clone3.
         *_refuse(machine.numbers["clone3"], errno.ENOSYS),
         *(step for number in sorted(always) for step in _refuse(number, errno.EPERM)),
-        *(step for name, when in _CONDITIONAL for step in _refuse_when(machine.numbers[name], when)),
+        *(step for name, when in rules for step in _refuse_when(machine.numbers[name], when)),
         _step(_RETURN, _ALLOW),
     ]
     return b"".join(program)

@@ -64,8 +64,14 @@ _ENCODINGS = frozenset(
 )  # fmt: skip
 
 
-def is_useful(path: PurePosixPath) -> bool:
-    """Say whether a file of the standard library, by its path below it, belongs into an enclave."""
+def is_useful(path: PurePosixPath, *, serves: bool = False) -> bool:
+    """Say whether a file of the standard library, by its path below it, belongs into an enclave.
+
+    One that `serves` has every module in Python: web frameworks import servers, mail and cookies, and what is
+    in the archive costs nothing more.
+    """
+    if serves and path.suffix == ".py":
+        return True
     name = f"{path.parent}/{path.name.partition('.')[0]}".removeprefix("./")
     if path.parts[0] == "encodings":
         return name.removeprefix("encodings/") in _ENCODINGS

@@ -59,11 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--prepare", action="store_true", help="write PAL and list of runtime files, then end"
     )
+    parser.add_argument("--serves", action="store_true", help="prepare for a service")
     parser.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.prepare:
-            prepare(chosen.folder, state=chosen.state)
+            prepare(chosen.folder, state=chosen.state, serves=chosen.serves)
             return 0
         die_with_parent(chosen.parent)
         return run(chosen.folder, state=chosen.state)
@@ -72,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_NOT_STARTED
 
 
-def prepare(folder: Path, *, state: Path) -> None:
-    """Write the PAL and the list of the runtime's files into a launch folder."""
+def prepare(folder: Path, *, state: Path, serves: bool = False) -> None:
+    """Write the PAL and the list of the runtime's files, a service's or a computation's, into a folder."""
     store = state.resolve() / _RUNTIMES
     store.mkdir(mode=0o700, parents=True, exist_ok=True)
-    runtime = stage_runtime(store)
+    runtime = stage_runtime(store, serves=serves)
     rows = [
         [f"{RUNTIME_FOLDER}/{file.path}", str(file.host_path), file.sha256.hex()] for file in runtime.files
     ]

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from sealroom.core.wire.terms import Limits
-from sealroom.insecure.confinement import Confinement, is_possible, resource_limits
+from sealroom.insecure.confinement import Confinement, is_possible
 from sealroom.insecure.landlock import FileRules, landlock_version
 from sealroom.insecure.namespaces import Mounts
+from sealroom.insecure.needs import resource_limits
 from sealroom.insecure.sandbox import _protections_of_bubblewrap, _protections_without
 
 LIMITS = Limits(max_output_bytes=1000, max_log_bytes=24, max_seconds=7, max_memory=1 << 20)

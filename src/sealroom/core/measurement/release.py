@@ -14,7 +14,9 @@ from sealroom.core.wire.terms import Tee
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """`first_party` are sealroom's own measured files, `pals` the PALs it may run on.
+    """`first_party` are sealroom's own files measured in computations, `service_first_party` in services.
+
+    `pals` are the PALs that either may run on.
 
     `sgx_runtime` is the bill of materials of the runtime inside SGX, or `None` where this release has none:
     then no runtime on SGX can be compared, and nothing is delivered to it. The simulated TEE measures the
@@ -23,6 +25,7 @@ class Release:
 
     version: str
     first_party: tuple[MeasuredFile, ...]
+    service_first_party: tuple[MeasuredFile, ...]
     pals: tuple[KnownPal, ...]
     sgx_runtime: RuntimeBill | None
 

@@ -1,10 +1,10 @@
-"""The manifest of a computation, as a pure function of what everybody agreed to.
+"""The manifest of a computation, and of a service, as a pure function of what everybody agreed to.
 
 The server makes its manifest with this function, and each client makes its own to compare: a byte that does
 not come out of here is a byte nobody agreed to. Two clients of one release make the same file. What depends
 on the host (its paths, its environment, its arguments) has no way in.
 
-Spec: docs/spec/manifest.md, "The manifest of a computation".
+Spec: docs/spec/manifest.md, "The manifest of a computation" and "The manifest of a service".
 """
 
 from collections.abc import Iterable
@@ -26,6 +26,8 @@ START_PATH = "start.py"
 INTERPRETER_PATH = f"{RUNTIME_FOLDER}/bin/python3"
 
 MAX_THREADS = 16
+# The event loop, sixteen threads for WSGI, an executor's, the library OS's own, and an application's.
+MAX_SERVICE_THREADS = 64
 MAX_PROGRAM_MEMORY = 512 << 30
 
 _MIN_ENCLAVE_SIZE = 1 << 30
@@ -100,11 +102,54 @@ def computation_manifest(
     (under `runtime/`, Gramine's own under `gramine/lib/`): all by their path in the launch folder. `pal`
     decides the kind of TEE. Raises `MalformedError` for a path in the wrong folder, or named twice.
     """
+    files = _measured(arguments_sha256, first_party, code, packages, runtime)
+    return _manifest(files, max_memory=max_memory, pal=pal, threads=MAX_THREADS, system={})
+
+
+def service_manifest(
+    *,
+    arguments_sha256: bytes,
+    first_party: Iterable[MeasuredFile],
+    code: Iterable[MeasuredFile],
+    packages: Iterable[MeasuredFile],
+    runtime: Iterable[MeasuredFile],
+    max_memory: int,
+    connects: bool,
+    pal: KnownPal,
+) -> bytes:
+    """Return the manifest, byte for byte, of a service in this release; arguments as for a computation.
+
+    `code` are the files of the package's code list, under `code/`. `connects` says that the application may
+    open connections of its own, for which the library OS asks the host how names are resolved.
+    """
+    files = _measured(arguments_sha256, first_party, code, packages, runtime)
+    system: dict[str, TomlValue] = {"enable_extra_runtime_domain_names_conf": True} if connects else {}
+    return _manifest(files, max_memory=max_memory, pal=pal, threads=MAX_SERVICE_THREADS, system=system)
+
+
+def _measured(
+    arguments_sha256: bytes,
+    first_party: Iterable[MeasuredFile],
+    code: Iterable[MeasuredFile],
+    packages: Iterable[MeasuredFile],
+    runtime: Iterable[MeasuredFile],
+) -> list[MeasuredFile]:
     files = [MeasuredFile(path=ARGUMENTS_PATH, sha256=arguments_sha256)]
     files += [_in_folder(file, LIBRARY_FOLDER, also=START_PATH) for file in first_party]
     files += [_in_folder(file, CODE_FOLDER) for file in code]
     files += [_in_folder(file, PACKAGES_FOLDER) for file in packages]
     files += [_in_folder(file, _runtime_folder(file)) for file in runtime]
+    return files
+
+
+def _manifest(
+    files: list[MeasuredFile],
+    *,
+    max_memory: int,
+    pal: KnownPal,
+    threads: int,
+    system: dict[str, TomlValue],
+) -> bytes:
     manifest: dict[str, TomlValue] = {
         "libos": {"entrypoint": f"/{INTERPRETER_PATH}"},
         "loader": {
@@ -121,17 +166,17 @@ def computation_manifest(
             # Without a root of its own the enclave would see the whole launch folder as `/`.
             "root": {"type": "tmpfs"},
         },
-        "sys": {"disallow_subprocesses": True},
-        "sgx": _sgx(files, enclave_size(max_memory)),
+        "sys": {"disallow_subprocesses": True, **system},
+        "sgx": _sgx(files, enclave_size(max_memory), threads),
     }
     return write_manifest(manifest)
 
 
-def _sgx(files: Iterable[MeasuredFile], size: str) -> dict[str, TomlValue]:
+def _sgx(files: Iterable[MeasuredFile], size: str, threads: int) -> dict[str, TomlValue]:
     """Spell out every setting, the signer's defaults too, so that signing leaves the file as it is."""
     return {
         "enclave_size": size,
-        "max_threads": MAX_THREADS,
+        "max_threads": threads,
         "edmm_enable": False,
         "debug": False,
         "remote_attestation": "dcap",

@@ -1,8 +1,8 @@
 """Quotes about one connection: the answer to a caller who asks where its own connection ends.
 
 Each answer is a fresh quote over the caller's nonce and the connection's exporter, so a relay, which has two
-connections, cannot pass one on. At most four a second are made, and 64 wait. Must never answer for a connection
-without TLS, nor with anything but a quote. Spec: docs/spec/services.md, "Channel challenge".
+connections, cannot pass one on. At most four a second are made, and 64 wait. Must never answer for a
+connection without TLS, nor with anything but a quote. Spec: docs/spec/services.md, "Channel challenge".
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from OpenSSL import SSL
 
@@ -73,7 +73,7 @@ class TlsConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the client's first message, and not for long."""
-        self._lower = transport  # type: ignore[assignment] - a stream has a full transport
+        self._lower = cast(asyncio.Transport, transport)
         self._tls.set_accept_state()
         self._timer = self._loop.call_later(self._handshake_seconds, self.abort)
 
@@ -114,9 +114,9 @@ class TlsConnection(asyncio.Protocol):
 
     def set_inner(self, inner: asyncio.BaseProtocol) -> None:
         """Let another protocol go on with this connection, as websockets do."""
-        self._inner = inner  # type: ignore[assignment] - a stream's protocol
+        self._inner = cast(asyncio.Protocol, inner)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send `data` at the end of this turn of the event loop, or at once where it is much."""
         if self._closing or not data:
             return
@@ -134,9 +134,11 @@ class TlsConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what was written, say goodbye, and close."""
-        if self._closing:
-            return
-        self._flush()
+        if not self._closing:
+            self._flush()
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
         if self._closing:
             return
         self._closing = True
@@ -262,8 +264,6 @@ class PlainTransport(asyncio.Transport):
         super().__init__()
         self._connection = connection
         self._lower = connection.lower
-        # Once: it is called for each part of each answer.
-        self.write = connection.write  # type: ignore[method-assign] - the same, one call less
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's signature
         """Return what the transport below says; that there is TLS is all that can be said of it."""
@@ -284,6 +284,10 @@ class PlainTransport(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Let another protocol go on with this connection."""
         self._connection.set_inner(protocol)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data` at the end of this turn of the event loop."""
+        self._connection.write(data)
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         """Write each."""
@@ -327,9 +331,9 @@ class _Records:
     def completed_by(self, data: bytes) -> int:
         """Return how many records end within `data`."""
         # Nearly always: one record, whole.
-        if not self._left and not self._head and len(data) > _RECORD_HEADER:
-            if _RECORD_HEADER + (data[3] << 8 | data[4]) == len(data):
-                return 1
+        aligned = not self._left and not self._head and len(data) > _RECORD_HEADER
+        if aligned and _RECORD_HEADER + (data[3] << 8 | data[4]) == len(data):
+            return 1
         return self._count(data)
 
     def _count(self, data: bytes) -> int:

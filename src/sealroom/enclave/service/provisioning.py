@@ -4,9 +4,9 @@
     WAITING --offer: all of it right-------> ACCEPTED, for good
     ACCEPTED --any offer-------------------> ACCEPTED (409)
 
-All that can be compared is compared before anything is said, in constant time, and a refusal does not say what
-was wrong. The box key is wiped with the first acceptance. Must never keep a part of a refused offer, nor put
-one into a message. Spec: docs/spec/services.md, "Bootstrap".
+All that can be compared is compared before anything is said, in constant time, and a refusal does not say
+what was wrong. The box key is wiped with the first acceptance. Must never keep a part of a refused offer, nor
+put one into a message. Spec: docs/spec/services.md, "Bootstrap".
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Provisioning:
     def _open_box(self, box: bytes) -> SealedDocument:
         plain = self._box_key.open(box)
         try:
-            # A copy that nothing can erase. It is the application's own, and so is all code that will run here.
+            # A copy that nothing can erase: the application's own, as is all code that will run here.
             return SealedDocument.from_bytes(plain.reveal())
         finally:
             plain.wipe()

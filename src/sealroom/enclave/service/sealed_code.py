@@ -1,12 +1,15 @@
 """The application's files: their list as it was measured, and each container opened to its end once.
 
-What a key opens is decided by the containers themselves, which commit to it. Must never write a plaintext, nor
-keep the code key. Spec: docs/spec/services.md; docs/spec/service-package.md; docs/spec/code-list.md.
+What a key opens is decided by the containers themselves, which commit to it. Must never write a plaintext,
+nor keep the code key. Spec: docs/spec/services.md; docs/spec/service-package.md; docs/spec/code-list.md.
 """
 
 from __future__ import annotations
 
 import hmac
+import io
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.sealing.context import Context
@@ -18,8 +21,33 @@ from sealroom.core.wire.service_arguments import ServiceArguments
 from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.sealed_files import Checking, SealedFile, check_sealed_file
 
+# Nothing of a service travels in the clear.
+_NO_CLEAR_FILES: Mapping[str, bytes] = MappingProxyType({})
 _NO_PACKAGES = bytes(DIGEST_SIZE)
 _READ_BLOCK = 1 << 18
+
+
+class ServiceFiles:
+    """The opened files of an application by their path in `src/`, as the import hook reads them."""
+
+    clear = _NO_CLEAR_FILES
+
+    def __init__(self, sealed: Mapping[str, SealedFile]) -> None:
+        self._sealed = sealed
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Every path."""
+        return frozenset(self._sealed)
+
+    def read(self, path: str) -> bytes:
+        """Return the plaintext of the file at `path`; raises `KeyError` when there is none."""
+        with self._sealed[path].open() as reader:
+            return reader.read()
+
+    def open(self, path: str) -> io.BufferedReader:
+        """Open the plaintext of the file at `path` for reading at any place; raises `KeyError`."""
+        return io.BufferedReader(self._sealed[path].open())
 
 
 def read_service_code(spool: HostFolder, arguments: ServiceArguments) -> ServiceCode:

@@ -1,7 +1,7 @@
 """What a service shows of itself in TLS: one key, its certificate, and the rules of the handshake.
 
-Only TLS 1.3 is spoken and no session is resumed: each connection shows the certificate, and has an exporter of
-its own. Must never write a private key anywhere. Spec: docs/spec/services.md.
+Only TLS 1.3 is spoken and no session is resumed: each connection shows the certificate, and has an exporter
+of its own. Must never write a private key anywhere. Spec: docs/spec/services.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL, crypto
 
@@ -54,11 +54,9 @@ def own_tls(key_pem: str, chain_pem: bytes) -> ServerTls:
     return _server_tls(key, [crypto.X509.from_cryptography(certificate) for certificate in chain])
 
 
-def public_key_info(key: object) -> bytes:
-    """Return the DER SubjectPublicKeyInfo of a public key of `cryptography`'s."""
-    encode = key.public_bytes  # type: ignore[attr-defined] - all of its public keys have it
-    info: bytes = encode(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return info
+def public_key_info(key: PublicKeyTypes) -> bytes:
+    """Return the DER SubjectPublicKeyInfo of a public key."""
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def uncompressed_point(key: ec.EllipticCurvePrivateKey) -> bytes:
