@@ -12,8 +12,8 @@ import _posixsubprocess
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
@@ -31,7 +31,7 @@ _PROCESSES = (
 )  # fmt: skip
 _NETWORK = (
     "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname",
-    "socket.getnameinfo", "socket.sendto", "socket.sethostname", "syslog.openlog",
+    "socket.getnameinfo", "socket.sendmsg", "socket.sendto", "socket.sethostname", "syslog.openlog",
     "syslog.syslog",
 )  # fmt: skip
 # An interpreter of its own would have no hook of ours.
@@ -55,7 +55,7 @@ _LISTINGS = ("os.listdir", "os.listxattr", "os.getxattr", "os.scandir")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Written by their names, which lead to the log and to nowhere.
 _SINKS = frozenset({"/dev/null", "/dev/stderr", "/dev/stdout"})
-_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_AF_UNIX = 1
 _NO_FOLDER = -1
 _LINKED_TO = "/proc/self/fd/{}"
 
@@ -67,16 +67,15 @@ class Boundaries:
     """The folders that the rules speak of, as absolute paths.
 
     `measured` hold native code that may be loaded, `scratch` is written, `closed` is not even read, wherever
-    it lies. `own` are the modules of ours whose functions work on closed folders for the program. `serves`
-    leaves it the connections that others make to it, `connects` those that it makes itself.
+    it lies. `own` are the modules of ours whose functions work on closed folders for the program.
+    `instead` are rules that take the place of those here, by event.
     """
 
     measured: tuple[str, ...]
     scratch: tuple[str, ...]
     closed: tuple[str, ...]
     own: tuple[ModuleType, ...]
-    serves: bool = False
-    connects: bool = False
+    instead: Mapping[str, _Rule] = field(default_factory=dict)
 
 
 def install(boundaries: Boundaries) -> None:
@@ -100,29 +99,26 @@ class _Rules:
         self._measured = _with_real(boundaries.measured)
         self._scratch = _with_real(boundaries.scratch)
         self._closed = _with_real(boundaries.closed)
-        self._serves, self._connects = boundaries.serves, boundaries.connects
+        self._instead = boundaries.instead
         self._own = frozenset(code for module in boundaries.own for code in _codes_of(vars(module).values()))
 
     def table(self) -> dict[str, _Rule]:
         table: dict[str, _Rule] = {event: _refusal(_NO_PROCESSES) for event in _PROCESSES}
-        table |= {event: _refusal(_NO_NETWORK) for event in (() if self._connects else _NETWORK)}
+        table |= {event: _refusal(_NO_NETWORK) for event in _NETWORK}
         table |= {event: _refusal(_NO_HOOKS) for event in _HOOKS}
         table |= {event: self._change_at(places) for event, places in _CHANGES.items()}
         table |= dict.fromkeys(_LISTINGS, self._listing)
-        return (
-            table
-            | {
-                "open": self._open,
-                "ctypes.dlopen": lambda arguments: self._native(arguments[0]),
-                "import": lambda arguments: self._native(arguments[1]),
-                "sqlite3.load_extension": lambda arguments: self._native(arguments[1]),
-                "sqlite3.connect": self._database,
-                "socket.__new__": _served_socket if self._serves else _local_socket,
-                "os.kill": _own_signal,
-                "os.killpg": _refusal(_NO_SIGNALS),
-            }
-            | ({} if self._connects else {"socket.sendmsg": _unaddressed_message})
-        )
+        return table | {
+            "open": self._open,
+            "ctypes.dlopen": lambda arguments: self._native(arguments[0]),
+            "import": lambda arguments: self._native(arguments[1]),
+            "sqlite3.load_extension": lambda arguments: self._native(arguments[1]),
+            "sqlite3.connect": self._database,
+            "socket.__new__": _local_socket,
+            "os.kill": _own_signal,
+            "os.killpg": _refusal(_NO_SIGNALS),
+            **self._instead,
+        }
 
     def _open(self, arguments: tuple[Any, ...]) -> None:
         path, _, flags = arguments
@@ -195,18 +191,6 @@ def _no_process(*_: object) -> NoReturn:
 def _local_socket(arguments: tuple[Any, ...]) -> None:
     # Event loops wake themselves through a pair of local sockets.
     if arguments[1] != _AF_UNIX:
-        _refuse(_NO_NETWORK)
-
-
-def _served_socket(arguments: tuple[Any, ...]) -> None:
-    # What is accepted is a socket of the family that listens.
-    if arguments[1] not in (_AF_UNIX, _AF_INET, _AF_INET6):
-        _refuse(_NO_NETWORK)
-
-
-def _unaddressed_message(arguments: tuple[Any, ...]) -> None:
-    # On a connection that there is, a message has no address.
-    if arguments[1] is not None:
         _refuse(_NO_NETWORK)
 
 

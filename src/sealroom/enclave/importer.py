@@ -31,20 +31,10 @@ from typing import TYPE_CHECKING
 from sealroom.core.wire.terms import ENTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from importlib.resources.abc import TraversableResources
-    from typing import Protocol
 
-    class Files(Protocol):
-        """The files of one program, by path; `clear` are those whose source may be shown."""
-
-        @property
-        def clear(self) -> Mapping[str, bytes]: ...  # noqa: D102
-        @property
-        def paths(self) -> frozenset[str]: ...  # noqa: D102
-        def read(self, path: str) -> bytes: ...  # noqa: D102
-        def open(self, path: str) -> io.BufferedReader: ...  # noqa: D102
-
+    from sealroom.enclave.program_code import ProgramCode
+    from sealroom.enclave.service.sealed_code import ServiceFiles
 
 _SOURCE_SUFFIX = ".py"
 _PACKAGE_MODULE = "__init__"
@@ -56,7 +46,7 @@ _SUFFIXES = (*EXTENSION_SUFFIXES, _SOURCE_SUFFIX)
 class Importer:
     """The files of one program as a part of the module path. `root` is where they are said to be."""
 
-    def __init__(self, code: Files, root: str) -> None:
+    def __init__(self, code: ProgramCode | ServiceFiles, root: str) -> None:
         self._code = code
         self._paths = code.paths
         self._root = posixpath.normpath(root)

@@ -240,7 +240,7 @@ def _works(sandbox: Sandbox) -> bool:
 
 
 def _protections_of_bubblewrap(
-    seccomp: bytes | None, mounts: Mounts | None, network: Network
+    seccomp: bytes | None, mounts: Mounts | None, network: Network = Network.NONE
 ) -> Iterator[Protection]:
     yield _no_network(network, isolated=True)
     yield Protection(name="private-files", on=True, detail="sees the manifest's files, the spool, /tmp")
@@ -250,7 +250,9 @@ def _protections_of_bubblewrap(
     yield from _protections_everywhere(seccomp, network)
 
 
-def _protections_without(reason: str, confinement: Confinement, network: Network) -> Iterator[Protection]:
+def _protections_without(
+    reason: str, confinement: Confinement, network: Network = Network.NONE
+) -> Iterator[Protection]:
     isolated, landlock = confinement.isolate, confinement.files is not None
     yield _no_network(network, isolated=isolated)
     files = "Landlock: the manifest's files, the spool, a scratch folder; sees which other paths exist"

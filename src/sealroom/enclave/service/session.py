@@ -26,7 +26,6 @@ from sealroom.core.errors import MalformedError, SealroomError
 from sealroom.core.wire import service_spool as names
 from sealroom.core.wire.service_arguments import (
     CertificateMode,
-    Connections,
     ServiceArguments,
     ServiceLogs,
     service_arguments_from_items,
@@ -43,6 +42,7 @@ from sealroom.enclave.service.challenge import Challenges
 from sealroom.enclave.service.identity import ServiceIdentity, make_identity
 from sealroom.enclave.service.listening import BACKLOG, listen
 from sealroom.enclave.service.memory_files import make_memory_folder, write_other_files, write_secrets
+from sealroom.enclave.service.network_rules import network_rules
 from sealroom.enclave.service.provisioning import Provision, Provisioning
 from sealroom.enclave.service.sealed_code import ServiceFiles, open_service_code, read_service_code
 from sealroom.enclave.service.serving import Serving, as_asgi
@@ -275,6 +275,5 @@ def _boundaries(service: _Service) -> Boundaries:
         scratch=(tempfile.gettempdir(),),
         closed=(str(base / _SPOOL), str(device)),
         own=(messages, attestation),
-        serves=True,
-        connects=service.arguments.connect is Connections.ANY,
+        instead=network_rules(service.arguments.connect),
     )
