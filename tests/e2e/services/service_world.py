@@ -20,7 +20,7 @@ from sealroom.core.measurement.service_package import (
     padding,
     read_package,
 )
-from sealroom.core.sealing.container import seal_bytes_reproducibly
+from sealroom.core.sealing.container_streams import seal_bytes_reproducibly
 from sealroom.core.sealing.context import Context
 from sealroom.core.sealing.enclave_keys import seal_box
 from sealroom.core.sealing.secret import SecretBuffer
