@@ -63,8 +63,6 @@ class Confinement:
             _install_filter(self.seccomp)
 
 
-
-
 def is_possible(confinement: Confinement) -> bool:
     """Try, in a child that ends at once, whether this machine lets a process confine itself so.
 

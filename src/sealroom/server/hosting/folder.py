@@ -28,9 +28,9 @@ from sealroom.core.wire.service_spool import PublicFailure, ServiceState
 from sealroom.core.wire.spool import END_CANCELLED
 from sealroom.server.hosting.launching import ServiceLauncher, ServicePlan, read_arguments
 from sealroom.server.launchers.base import LaunchState, LaunchStatus, Protection
+from sealroom.server.launchers.folders import look_at, read_protections
 from sealroom.server.launchers.host_files import EPOCH, EndReason, read_highest_epoch, write_whole
 from sealroom.server.launchers.removal import remove_folder
-from sealroom.server.launchers.simulated import look_at, read_protections
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 
 CONSOLE_PATH = "host/console.log"

@@ -27,18 +27,17 @@ from sealroom.core.wire.service_arguments import Connections, ServiceArguments, 
 from sealroom.core.wire.service_spool import CHAIN, CODE_LIST
 from sealroom.core.wire.terms import Tee
 from sealroom.server.launchers.base import CodeSource, LaunchError, LaunchState, WheelSource
-from sealroom.server.launchers.host_files import HOST_FOLDER, ORDER, LaunchOrder, write_whole
-from sealroom.server.launchers.packages import unpack_packages
-from sealroom.server.launchers.simulated import (
+from sealroom.server.launchers.folders import (
     MANIFEST_PATH,
     PAL_PATH,
-    RUNTIME_PATH,
     copy_code,
     look_at,
-    read_runtime,
+    run_module,
+    write_file,
 )
-from sealroom.server.launchers.simulated import _run as run_module
-from sealroom.server.launchers.simulated import _write as write_file
+from sealroom.server.launchers.host_files import HOST_FOLDER, ORDER, LaunchOrder, write_whole
+from sealroom.server.launchers.packages import unpack_packages
+from sealroom.server.launchers.simulated import RUNTIME_PATH, read_runtime
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 
 START_SECONDS = 120
