@@ -37,7 +37,7 @@ from sealroom.core.wire.service_arguments import (
 from sealroom.core.wire.service_spool import CERTIFICATE, MAX_CERTIFICATE_BYTES, QUOTE
 from sealroom.core.wire.terms import Tee
 from sealroom.server.hosting.folder import HostedService, HostedState, Hosting
-from sealroom.server.hosting.launching import ServicePlan
+from sealroom.server.hosting.launching import ServicePlan, SimulatedServiceLauncher
 from sealroom.server.launchers.base import WheelSource
 
 CODE_KEY = bytes(range(32))
@@ -216,7 +216,7 @@ class Hosted:
 def hosted(folder: Path, project: Project, **changes: object) -> Iterator[Hosted]:
     """Spawn a service, and end it behind the test."""
     hosting = Hosting(folder / "operator")
-    hosting.spawn(project.plan(folder, **changes))
+    hosting.spawn(project.plan(folder, **changes), SimulatedServiceLauncher(folder / "operator"))
     service = Hosted(hosting, project)
     try:
         yield service

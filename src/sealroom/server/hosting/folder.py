@@ -26,9 +26,15 @@ from sealroom.core.wire import service_spool as names
 from sealroom.core.wire.service_arguments import ServiceArguments, check_service_name
 from sealroom.core.wire.service_spool import PublicFailure, ServiceState
 from sealroom.core.wire.spool import END_CANCELLED
-from sealroom.server.hosting.launching import ServiceLauncher, ServicePlan, read_arguments
+from sealroom.server.hosting.launching import (
+    ServiceLauncher,
+    ServicePlan,
+    fill_again,
+    read_arguments,
+    start,
+)
 from sealroom.server.launchers.base import LaunchState, LaunchStatus, Protection
-from sealroom.server.launchers.folders import look_at, read_protections
+from sealroom.server.launchers.folders import FolderLauncher, look_at, read_protections
 from sealroom.server.launchers.host_files import EPOCH, EndReason, read_highest_epoch, write_whole
 from sealroom.server.launchers.removal import remove_folder
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
@@ -72,16 +78,15 @@ class Hosting:
     def __init__(self, data: Path) -> None:
         self._services = data.resolve() / "services"
         self._services.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._launcher = ServiceLauncher(data.resolve() / "simulation")
 
-    def spawn(self, plan: ServicePlan) -> HostedService:
+    def spawn(self, plan: ServicePlan, launcher: FolderLauncher) -> HostedService:
         """Prepare and start a service that nobody here has by that name; raises `FileExistsError`."""
         name = plan.arguments.name
         own = self._services / name
         if read_highest_epoch(own) is not None:
             raise FileExistsError(f"service {name}: is here already; stop and remove it, or restart it")
         own.mkdir(mode=0o700, exist_ok=True)
-        self._begin(own, 1, lambda folder: self._launcher.fill(folder, plan, epoch=1))
+        self._begin(own, 1, lambda folder: ServiceLauncher(launcher).fill(folder, plan, epoch=1))
         return self.look(name)
 
     def restart(self, name: str) -> HostedService:
@@ -94,7 +99,7 @@ class Hosting:
         self._begin(
             former.folder.parent,
             number,
-            lambda folder: self._launcher.fill_again(folder, former.folder, epoch=number),
+            lambda folder: fill_again(folder, former.folder, epoch=number),
         )
         return self.look(name)
 
@@ -117,15 +122,15 @@ class Hosting:
     def look(self, name: str) -> HostedService:
         """Look at one service; raises `FileNotFoundError` where there is none of that name."""
         check_service_name(name)
-        start = self._start_of(name)
-        if start is None:
+        number = self._start_of(name)
+        if number is None:
             raise FileNotFoundError(f"service {name}: there is none here")
-        folder = self._services / name / str(start)
+        folder = self._services / name / str(number)
         status, spool = look_at(folder), Spool(folder / SPOOL_FOLDER)
         return HostedService(
             name=name,
             folder=folder,
-            start=start,
+            start=number,
             arguments=read_arguments(folder),
             state=_state(status, spool),
             status=status,
@@ -145,7 +150,7 @@ class Hosting:
         partial.rename(folder)
         # From here on the supervisor of the former start ends its enclave.
         write_whole(own / EPOCH, str(number).encode())
-        self._launcher.start(folder)
+        start(folder)
 
 
 def _state(status: LaunchStatus, spool: Spool) -> HostedState:

@@ -101,6 +101,11 @@ class FolderLauncher(ABC):
         self._launches.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._state.mkdir(mode=0o700, exist_ok=True)
 
+    @property
+    def state(self) -> Path:
+        """The folder that all launches of this kind share."""
+        return self._state
+
     @abstractmethod
     def load_release(self) -> Release:
         """Return the release whose template and files an enclave gets."""

@@ -37,10 +37,14 @@ class SimulatedLauncher(FolderLauncher):
 
     def stage(self, folder: Path, release: Release) -> Staged:
         """Have the TEE write its PAL and the list of its runtime."""
+        return self.stage_with(folder, release)
+
+    def stage_with(self, folder: Path, release: Release, *flags: str) -> Staged:
+        """Do so with further `flags` for the TEE."""
         pal = release.pal_for(Tee.SIMULATED)
         if pal is None:
             raise LaunchError("this release knows no PAL of the simulated TEE")
-        run_module(self.tee_module, ["--prepare", "--state", str(self._state), str(folder)])
+        run_module(self.tee_module, ["--prepare", *flags, "--state", str(self._state), str(folder)])
         return Staged(pal=pal, runtime=read_runtime(folder))
 
     def complete(self, folder: Path, manifest: bytes) -> None:
