@@ -83,6 +83,12 @@ SERVER_HINTS: dict[str, str | None] = {
 }
 
 CLIENT_HINTS: dict[str, str | None] = {
+    # Services
+    "no_service": "sealroom service list --data FOLDER shows those of an operator's folder",
+    "service_exists": "sealroom service restart NAME starts it anew; stop NAME --remove makes room",
+    "service_failed": "sealroom service logs NAME has what it said",
+    "service_refused": "sealroom service evidence NAME, for the code provider to seal to this start",
+    "not_attested": "sealroom service status NAME shows what it is doing",
     "refused": None,
     "failed": None,
     "collateral": "the server fetches Intel's documents: ask its operator, or give --at for the past",

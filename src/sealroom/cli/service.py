@@ -9,8 +9,15 @@ import click
 # The name of a command, and the module that has it.
 _COMMANDS = {
     "decrypt": "service_decrypt",
+    "evidence": "service_evidence",
+    "list": "service_list",
+    "logs": "service_logs",
     "new": "service_new",
     "package": "service_package",
+    "restart": "service_restart",
+    "spawn": "service_spawn",
+    "status": "service_status",
+    "stop": "service_stop",
     "test": "service_test",
 }
 

@@ -70,31 +70,33 @@ def compose_bundle(folder: Path, spool: Spool, *, arguments: bytes, code: Public
         release=__version__,
         quote=quote,
         identity_pk=keys.identity_pk,
-        collateral=_read_collateral(folder),
-        manifest=_read(folder / MANIFEST, MAX_MANIFEST_BYTES),
+        collateral=read_collateral(folder),
+        manifest=read_part(folder / MANIFEST, MAX_MANIFEST_BYTES),
         arguments=arguments,
         entry_point=code.entry_point,
         requirements=code.requirements,
         code_list=code.listed,
         code_signature=code.signature,
-        sigstruct=_read_sigstruct(folder),
-        pal=_read(folder / PAL, MAX_PAL_BYTES),
+        sigstruct=read_sigstruct(folder),
+        pal=read_part(folder / PAL, MAX_PAL_BYTES),
     )
     return Published(bundle=bundle, keys=keys, mrenclave=report.mrenclave)
 
 
-def _read_collateral(folder: Path) -> RawCollateral | None:
-    raw = _read(folder / COLLATERAL, MAX_COLLATERAL_BYTES)
+def read_collateral(folder: Path) -> RawCollateral | None:
+    """Read Intel's documents for a quote, `None` where nobody had them."""
+    raw = read_part(folder / COLLATERAL, MAX_COLLATERAL_BYTES)
     return None if raw == NO_COLLATERAL else RawCollateral.from_json(raw)
 
 
-def _read_sigstruct(folder: Path) -> bytes | None:
+def read_sigstruct(folder: Path) -> bytes | None:
     """Read what the processor checked; a simulated enclave has none."""
     path = folder / SIGSTRUCT
-    return _read(path, SIGSTRUCT_SIZE) if path.exists() else None
+    return read_part(path, SIGSTRUCT_SIZE) if path.exists() else None
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+def read_part(path: Path, max_bytes: int) -> bytes:
+    """Read a file of a launch folder; raises `MalformedError` for more than `max_bytes`."""
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:

@@ -1,0 +1,42 @@
+"""`sealroom service restart`: the same service in a new enclave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.options import Invocation, command_options
+from sealroom.cli.service_hosting import DATA, describe, look, service_errors, wait_while, why_failed
+from sealroom.server.hosting.folder import HostedState, Hosting
+
+_ENDED = (HostedState.STOPPED, HostedState.FAILED)
+
+
+@click.command("restart")
+@click.argument("name")
+@DATA
+@command_options
+@service_errors
+def command(invocation: Invocation, name: str, data: Path) -> None:
+    """End the enclave of the service NAME and start it anew, from the files that were measured.
+
+    MRENCLAVE stays; keys and certificate are new. So the code provider verifies and seals again, and callers
+    verify the new certificate.
+    """
+    console = invocation.console
+    if look(data, name).state not in _ENDED:
+        Hosting(data).stop(name)
+        running = (HostedState.SPAWNED, HostedState.WAITING, HostedState.RUNNING)
+        wait_while(console, data, name, running, "waiting: for the former enclave to finish its requests")
+    Hosting(data).restart(name)
+    found = wait_while(console, data, name, (HostedState.SPAWNED,), "waiting: for the enclave")
+    if found.state is HostedState.FAILED:
+        raise CommandError(f"service {name}: {why_failed(found)}", code="service_failed")
+
+    def render() -> None:
+        console.say(f"{name} waits for its key: start {found.start}, port {found.arguments.port}")
+        console.next_step(f"sealroom service evidence {name}, for the code provider to seal again")
+
+    console.result(describe(found), render)
