@@ -21,7 +21,14 @@ from pathlib import Path, PurePosixPath
 
 from sealroom.adapters.gramine import GRAMINE_LIBRARIES
 from sealroom.adapters.runtime_packages import read_control, read_package
-from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimeFile, RuntimePackage
+from sealroom.core.measurement.library_archive import belongs_into_archive, library_archive
+from sealroom.core.measurement.runtime_bill import (
+    PackageKind,
+    RuntimeArchive,
+    RuntimeBill,
+    RuntimeFile,
+    RuntimePackage,
+)
 from sealroom.insecure.standard_library import is_measured_file, is_useful
 
 INTERPRETER = "python3.11-minimal"
@@ -46,6 +53,7 @@ _WHEEL_PLATFORMS = (
 )
 _STDLIB = f"usr/lib/{_PYTHON}/"
 _TARGET = f"runtime/lib/{_PYTHON}"
+_ARCHIVE = "runtime/lib/python311.zip"
 _FOLDERS = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64")
 _GRAMINE_LIBRARIES = "/gramine/runtime/glibc/"
 _LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
@@ -78,13 +86,34 @@ def make_bill(packages: Path, *, gramine: Path | None = None) -> RuntimeBill:
     chosen |= _shared_libraries(chosen, opened)
     if gramine is not None:
         chosen |= _gramine_libraries(opened["gramine"])
-    files = [
-        RuntimeFile(path=path, sha256=hashlib.sha256(content.raw).digest(), package=content.package)
-        for path, content in sorted(chosen.items(), key=lambda item: item[0].encode())
-    ]
-    used = {file.package for file in files}
+    modules = {
+        path.removeprefix(f"{_TARGET}/"): chosen.pop(path) for path in list(chosen) if _is_archived(path)
+    }
+    archive = RuntimeArchive(
+        path=_ARCHIVE,
+        sha256=hashlib.sha256(library_archive({path: m.raw for path, m in modules.items()})).digest(),
+        modules=_rows(modules),
+    )
+    files = _rows(chosen)
+    used = {file.package for file in (*files, *archive.modules)}
     rows = sorted((one.package for one in opened.values() if one.package.name in used), key=lambda p: p.name)
-    return RuntimeBill(tuple(rows), tuple(files))
+    return RuntimeBill(tuple(rows), files, archive)
+
+
+def _rows(contents: Mapping[str, Content]) -> tuple[RuntimeFile, ...]:
+    return tuple(
+        RuntimeFile(path=path, sha256=hashlib.sha256(content.raw).digest(), package=content.package)
+        for path, content in sorted(contents.items(), key=lambda item: item[0].encode())
+    )
+
+
+def _is_archived(path: str) -> bool:
+    below = path.removeprefix(f"{_TARGET}/")
+    return (
+        below != path
+        and not below.startswith("site-packages/")
+        and belongs_into_archive(PurePosixPath(below))
+    )
 
 
 def download(folder: Path) -> None:
@@ -222,7 +251,7 @@ def main() -> int:
         download(chosen.packages)
     bill = make_bill(chosen.packages, gramine=chosen.gramine)
     chosen.output.write_bytes(bill.to_bytes())
-    print(f"{len(bill.files)} files of {len(bill.packages)} packages")
+    print(f"{len(bill.measured)} files and {len(bill.modules)} modules of {len(bill.packages)} packages")
     return 0
 
 

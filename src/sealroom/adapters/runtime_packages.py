@@ -19,7 +19,13 @@ from pathlib import Path
 
 from sealroom.adapters.hashing import hash_files
 from sealroom.core.errors import MalformedError, VerificationError
-from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimePackage
+from sealroom.core.measurement.library_archive import library_archive
+from sealroom.core.measurement.runtime_bill import (
+    PackageKind,
+    RuntimeArchive,
+    RuntimeBill,
+    RuntimePackage,
+)
 from sealroom.core.measurement.zip_archive import read_contents, read_entries
 
 MAX_PACKAGE_BYTES = 256 << 20
@@ -63,9 +69,17 @@ def stage_runtime(bill: RuntimeBill, *, packages: Path, target: Path) -> None:
     partial = target.with_name(f"{target.name}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
+    modules: dict[str, bytes] = {}
     try:
         for package in bill.packages:
-            _stage_package(bill, package, found[package.name], partial)
+            files = [file for file in bill.files if file.package == package.name]
+            archived = [module for module in bill.modules if module.package == package.name]
+            contents = _contents(package, found[package.name], {row.sha256 for row in (*files, *archived)})
+            for file in files:
+                _write(partial / file.path, contents[file.sha256])
+            modules |= {module.path: contents[module.sha256] for module in archived}
+        if bill.archive is not None:
+            _write(partial / bill.archive.path, _made(bill.archive, modules))
         partial.rename(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -82,24 +96,36 @@ def find_packages(packages: Sequence[RuntimePackage], folder: Path) -> Mapping[s
     return {package.name: by_digest[package.sha256] for package in packages}
 
 
-def _stage_package(bill: RuntimeBill, package: RuntimePackage, path: Path, folder: Path) -> None:
+def _contents(package: RuntimePackage, path: Path, wanted: set[bytes]) -> Mapping[bytes, bytes]:
+    """Return what a package has of the wanted digests, which must be all of them."""
     raw = path.read_bytes()
     if hashlib.sha256(raw).digest() != package.sha256:
         raise VerificationError(f"runtime: {path.name} changed while it was read")
-    wanted: dict[bytes, list[str]] = {}
-    for file in bill.files:
-        if file.package == package.name:
-            wanted.setdefault(file.sha256, []).append(file.path)
-    for member in read_package(raw, package.kind):
-        # By digest alone: where a file lay in its package is of no consequence.
-        for name in wanted.pop(hashlib.sha256(member.content).digest(), ()):
-            copy = folder / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(member.content)
-            copy.chmod(0o555 if name.startswith("runtime/bin/") or ".so" in copy.name else 0o444)
-    if wanted:
-        missing = min(name for names in wanted.values() for name in names)
-        raise VerificationError(f"runtime: {path.name} has no file with the digest of {missing}")
+    # By digest alone: where a file lay in its package is of no consequence.
+    found = {
+        digest: member.content
+        for member in read_package(raw, package.kind)
+        if (digest := hashlib.sha256(member.content).digest()) in wanted
+    }
+    if missing := wanted - found.keys():
+        raise VerificationError(f"runtime: {path.name} has no file with the digest {min(missing).hex()}")
+    return found
+
+
+def _made(archive: RuntimeArchive, modules: Mapping[str, bytes]) -> bytes:
+    made = library_archive(modules)
+    if (digest := hashlib.sha256(made).digest()) != archive.sha256:
+        raise VerificationError(
+            f"runtime: {archive.path} of the bill's modules has sha256 {digest.hex()}, "
+            f"the bill says {archive.sha256.hex()}"
+        )
+    return made
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o555 if path.parent.name == "bin" or ".so" in path.name else 0o444)
 
 
 def _read_deb(raw: bytes) -> Iterator[PackageMember]:

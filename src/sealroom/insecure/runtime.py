@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sealroom.insecure.library_archive import belongs_into_archive, library_archive
+from sealroom.core.measurement.library_archive import belongs_into_archive, library_archive
 from sealroom.insecure.standard_library import is_measured_file, is_skipped_folder, is_useful
 
 _LIBRARY = PurePosixPath(sys.platlibdir) / f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -95,7 +95,7 @@ def _interpreter() -> Path:
 def _archived(*, serves: bool) -> Iterator[tuple[str, bytes]]:
     """Yield the modules of the standard library, as the archive in which the interpreter looks first."""
     modules = {
-        path.relative_to(_LIBRARY).as_posix(): source
+        path.relative_to(_LIBRARY).as_posix(): source.read_bytes()
         for path, source in _standard_library(serves=serves)
         if belongs_into_archive(path.relative_to(_LIBRARY))
     }

@@ -11,8 +11,10 @@ from made_wheels import make_wheel
 from sealroom.adapters.release import load_release
 from sealroom.adapters.runtime_packages import read_control, read_package, stage_runtime
 from sealroom.core.errors import MalformedError, VerificationError
+from sealroom.core.measurement.library_archive import library_archive
 from sealroom.core.measurement.runtime_bill import (
     PackageKind,
+    RuntimeArchive,
     RuntimeBill,
     RuntimeFile,
     RuntimePackage,
@@ -108,6 +110,33 @@ def test_stages_exactly_the_files_of_the_bill(folder: Path, tmp_path: Path) -> N
     assert (tmp_path / "staged/runtime/bin/python3").read_bytes() == PROGRAM
 
 
+MODULES = {"one/__init__.py": b"one = 1\n"}
+ARCHIVED = RuntimeBill(
+    BILL.packages,
+    BILL.files[:1],
+    RuntimeArchive(
+        path="runtime/lib/python311.zip",
+        sha256=hashlib.sha256(library_archive(MODULES)).digest(),
+        modules=(file("one/__init__.py", MODULES["one/__init__.py"], "one"),),
+    ),
+)
+
+
+def test_modules_of_a_bill_are_staged_as_its_archive(folder: Path, tmp_path: Path) -> None:
+    stage_runtime(ARCHIVED, packages=folder, target=tmp_path / "staged")
+    staged = {p.name for p in (tmp_path / "staged").rglob("*") if p.is_file()}
+    assert staged == {"python3", "python311.zip"}
+    assert (tmp_path / "staged/runtime/lib/python311.zip").read_bytes() == library_archive(MODULES)
+
+
+def test_an_archive_that_the_modules_do_not_make_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    assert ARCHIVED.archive is not None
+    other = replace(ARCHIVED, archive=replace(ARCHIVED.archive, sha256=bytes(32)))
+    with pytest.raises(VerificationError, match=f"python311.zip of the bill's modules .* says {'00' * 32}"):
+        stage_runtime(other, packages=folder, target=tmp_path / "staged")
+    assert not (tmp_path / "staged").exists()
+
+
 def test_a_package_with_another_digest_is_not_read(folder: Path, tmp_path: Path) -> None:
     (folder / "any name.deb").write_bytes(DEB + b"\n")
     with pytest.raises(VerificationError, match="no package with the digest of python 1 all"):
@@ -117,7 +146,7 @@ def test_a_package_with_another_digest_is_not_read(folder: Path, tmp_path: Path)
 def test_a_file_that_no_package_has_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
     other = replace(BILL.files[0], sha256=bytes(32))
     bill = RuntimeBill(BILL.packages, (other, BILL.files[1]))
-    with pytest.raises(VerificationError, match="no file with the digest of runtime/bin/python3"):
+    with pytest.raises(VerificationError, match=f"has no file with the digest {'00' * 32}"):
         stage_runtime(bill, packages=folder, target=tmp_path / "staged")
     assert [path.name for path in tmp_path.iterdir()] == ["packages"]
 
@@ -130,5 +159,6 @@ def test_the_bill_of_this_release_is_a_whole_runtime_of_debian_and_two_wheels() 
     assert "runtime/lib/python3.11/site-packages/nacl/_sodium.abi3.so" in paths
     assert not [path for path in paths if path.endswith(".pyc") or "/test/" in path]
     assert {p.name for p in bill.packages if p.kind is PackageKind.WHEEL} == {"cffi", "pynacl"}
+    assert {"json/decoder.py", "encodings/utf_8.py"} <= {module.path for module in bill.modules}
     # Gramine's own follow with the first release of it that is known.
     assert not [path for path in paths if path.startswith("gramine/")]

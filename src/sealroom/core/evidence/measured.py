@@ -155,7 +155,7 @@ def _appraise_manifest(
         record.rule(
             "measurement.runtime",
             lambda: check_runtime(received_runtime(subject.bundle.manifest, with_gramine=True), bill),
-            f"the {len(bill.files)} files of the bill of materials {sha256(bill.to_bytes()).hex()}",
+            f"the {len(bill.measured)} files of the bill of materials {sha256(bill.to_bytes()).hex()}",
         )
     elif record.passed("measurement.manifest"):
         record.simulated("measurement.runtime", "not compared: simulated")

@@ -51,12 +51,25 @@ class RuntimeFile:
     package: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeArchive:
+    """The modules that the interpreter imports from one file: the file as it is measured, and what is in it.
+
+    The paths of `modules` are those in the archive.
+    """
+
+    path: str
+    sha256: bytes
+    modules: tuple[RuntimeFile, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeBill:
     """A whole bill. Cannot exist but in the one order, with every file's package in it, and used."""
 
     packages: tuple[RuntimePackage, ...]
     files: tuple[RuntimeFile, ...]
+    archive: RuntimeArchive | None = None
 
     def __post_init__(self) -> None:
         names = [package.name for package in self.packages]
@@ -65,17 +78,27 @@ class RuntimeBill:
             raise MalformedError("runtime bill: packages are not sorted by name, each once")
         if paths != sorted(set(paths), key=str.encode) or not paths:
             raise MalformedError("runtime bill: files are not sorted by path, each once")
-        if unlike := set(names) ^ {file.package for file in self.files}:
+        if unlike := set(names) ^ {file.package for file in (*self.files, *self.modules)}:
             raise MalformedError(f"runtime bill: {min(unlike)}: a package without files, or files without it")
         for package in self.packages:
             _check_package(package)
         for file in self.files:
-            _check_file(file)
+            _check_path(file.path)
+        if self.archive is not None:
+            _check_archive(self.archive, paths)
+
+    @property
+    def modules(self) -> tuple[RuntimeFile, ...]:
+        """What is in the archive."""
+        return () if self.archive is None else self.archive.modules
 
     @property
     def measured(self) -> tuple[MeasuredFile, ...]:
-        """The files as a manifest names them."""
-        return tuple(MeasuredFile(path=file.path, sha256=file.sha256) for file in self.files)
+        """The files as a manifest names them, the archive as one."""
+        files = tuple(MeasuredFile(path=file.path, sha256=file.sha256) for file in self.files)
+        if self.archive is None:
+            return files
+        return (*files, MeasuredFile(path=self.archive.path, sha256=self.archive.sha256))
 
     def to_bytes(self) -> bytes:
         """Return the one encoding of this bill."""
@@ -85,6 +108,9 @@ class RuntimeBill:
             for p in self.packages
         ]
         lines += [f"file {f.sha256.hex()} {f.package} {f.path}" for f in self.files]
+        if self.archive is not None:
+            lines.append(f"archive {self.archive.sha256.hex()} {self.archive.path}")
+        lines += [f"module {m.sha256.hex()} {m.package} {m.path}" for m in self.modules]
         return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -100,7 +126,7 @@ def parse_runtime_bill(raw: bytes) -> RuntimeBill:
         raise MalformedError(f"runtime bill: got the first line {first[:80]!r}, expected {_FIRST_LINE!r}")
     packages = [line for line in lines if line.startswith("package ")]
     files = [line for line in lines if line.startswith("file ")]
-    bill = RuntimeBill(tuple(map(_package, packages)), tuple(map(_file, files)))
+    bill = RuntimeBill(tuple(map(_package, packages)), tuple(map(_file, files)), _archive(lines))
     # One comparison refuses every other line, order, spacing and ending.
     if bill.to_bytes() != raw:
         raise MalformedError("runtime bill: not in its one form: another line, order, space or ending")
@@ -112,9 +138,11 @@ def check_runtime(received: Sequence[MeasuredFile], bill: RuntimeBill) -> None:
 
     Raises `VerificationError` that names the files which differ, with the packages that they should be from.
     """
-    ours = {file.path: file for file in bill.files}
+    versions = {package.name: package.version for package in bill.packages}
+    origins = {file.path: f"of {file.package} {versions[file.package]}" for file in bill.files}
+    ours = {file.path: file.sha256 for file in bill.measured}
     theirs = {file.path: file.sha256 for file in received}
-    named = list(_differences(ours, theirs, {package.name: package for package in bill.packages}))
+    named = list(_differences(ours, theirs, origins))
     if len(named) > MAX_NAMED_DIFFERENCES:
         named[MAX_NAMED_DIFFERENCES:] = [f"and {len(named) - MAX_NAMED_DIFFERENCES} more differences"]
     if named:
@@ -122,18 +150,29 @@ def check_runtime(received: Sequence[MeasuredFile], bill: RuntimeBill) -> None:
 
 
 def _differences(
-    ours: Mapping[str, RuntimeFile], theirs: Mapping[str, bytes], packages: Mapping[str, RuntimePackage]
+    ours: Mapping[str, bytes], theirs: Mapping[str, bytes], origins: Mapping[str, str]
 ) -> Iterator[str]:
     for path in sorted(ours.keys() | theirs.keys()):
         if path not in ours:
             yield f"{path} is in it, and not in the bill of materials"
             continue
-        package = packages[ours[path].package]
-        origin = f"of {package.name} {package.version}"
+        origin = origins.get(path, "of the standard library's modules")
         if path not in theirs:
             yield f"{path} {origin} is missing"
-        elif theirs[path] != ours[path].sha256:
-            yield f"{path} has sha256 {theirs[path].hex()}, expected {ours[path].sha256.hex()} {origin}"
+        elif theirs[path] != ours[path]:
+            yield f"{path} has sha256 {theirs[path].hex()}, expected {ours[path].hex()} {origin}"
+
+
+def _archive(lines: Sequence[str]) -> RuntimeArchive | None:
+    modules = tuple(_file(line) for line in lines if line.startswith("module "))
+    named = [line.split(" ", 2) for line in lines if line.startswith("archive ")]
+    if len(named) != 1:
+        # None, and then no modules; what is refused besides is refused by the comparison of the bytes.
+        return None
+    (fields,) = named
+    if len(fields) != 3:
+        raise MalformedError(f"runtime bill: an archive with {len(fields)} fields, expected 3")
+    return RuntimeArchive(path=fields[2], sha256=_digest(fields[1]), modules=modules)
 
 
 def _package(line: str) -> RuntimePackage:
@@ -164,10 +203,21 @@ def _check_package(package: RuntimePackage) -> None:
             raise MalformedError(f"runtime bill: package: {value[:80]!r} is not a name, version or machine")
 
 
-def _check_file(file: RuntimeFile) -> None:
-    check_path(file.path, field="runtime bill: path")
-    if not file.path.startswith(_FOLDERS):
-        raise MalformedError(f"runtime bill: {file.path!r} is not under {' or '.join(_FOLDERS)}")
+def _check_archive(archive: RuntimeArchive, taken: Sequence[str]) -> None:
+    paths = [module.path for module in archive.modules]
+    if paths != sorted(set(paths), key=str.encode) or not paths:
+        raise MalformedError("runtime bill: modules are not sorted by path, each once")
+    for path in paths:
+        check_path(path, field="runtime bill: path in the archive")
+    _check_path(archive.path)
+    if archive.path in taken:
+        raise MalformedError(f"runtime bill: {archive.path!r} is a file and the archive")
+
+
+def _check_path(path: str) -> None:
+    check_path(path, field="runtime bill: path")
+    if not path.startswith(_FOLDERS):
+        raise MalformedError(f"runtime bill: {path!r} is not under {' or '.join(_FOLDERS)}")
 
 
 def _digest(text: str) -> bytes:

@@ -7,6 +7,7 @@ import pytest
 from sealroom.core.errors import MalformedError, VerificationError
 from sealroom.core.measurement.runtime_bill import (
     PackageKind,
+    RuntimeArchive,
     RuntimeBill,
     RuntimeFile,
     RuntimePackage,
@@ -33,8 +34,15 @@ FILES = (
     RuntimeFile(path="runtime/bin/python3", sha256=bytes([4]) * 32, package="python3.11-minimal"),
     RuntimeFile(path="runtime/lib/a name.py", sha256=bytes([5]) * 32, package="pynacl"),
 )
+MODULES = (
+    RuntimeFile(path="json/a name.py", sha256=bytes([7]) * 32, package="python3.11-minimal"),
+    RuntimeFile(path="json/decoder.py", sha256=bytes([8]) * 32, package="python3.11-minimal"),
+)
+ARCHIVE = RuntimeArchive(path="runtime/lib/python311.zip", sha256=bytes([6]) * 32, modules=MODULES)
 BILL = RuntimeBill((WHEEL, PYTHON), FILES)
 RAW = BILL.to_bytes()
+WHOLE = RuntimeBill((WHEEL, PYTHON), FILES, ARCHIVE)
+RAW_WHOLE = WHOLE.to_bytes()
 
 
 def test_a_bill_is_read_back_from_its_one_encoding() -> None:
@@ -42,6 +50,14 @@ def test_a_bill_is_read_back_from_its_one_encoding() -> None:
     assert (
         hashlib.sha256(RAW).hexdigest() == "ac815fafb8045899b3bf0024267e104ddcb9520623761c28e06eb760ee85afa4"
     )
+
+
+def test_a_bill_with_an_archive_is_read_back_and_measures_the_archive_as_one_file() -> None:
+    assert parse_runtime_bill(RAW_WHOLE) == WHOLE
+    assert [file.path for file in WHOLE.measured] == [*(file.path for file in FILES), ARCHIVE.path]
+    assert WHOLE.modules == MODULES
+    expected = "caefed675b4026d874803c7fc51079de825b83bac7e9d93658f98558294fd5f6"
+    assert hashlib.sha256(RAW_WHOLE).hexdigest() == expected
 
 
 LINES = RAW.decode().splitlines(keepends=True)
@@ -76,6 +92,31 @@ REFUSED = {
     "a version with a control character": RAW.replace(b"3.11.2-6", b"3.11\x1b2-6"),
     "too large": RAW + b"#" * (4 << 20),
 }  # fmt: skip
+
+
+ENDS = RAW_WHOLE.decode().splitlines(keepends=True)
+REFUSED_ARCHIVES = {
+    "two archives": "".join([*ENDS[:7], *ENDS[6:]]),
+    "an archive without modules": "".join(ENDS[:7]),
+    "modules without an archive": "".join([*ENDS[:6], *ENDS[7:]]),
+    "modules before the archive": "".join([*ENDS[:6], *ENDS[7:], ENDS[6]]),
+    "modules in another order": "".join([*ENDS[:7], ENDS[8], ENDS[7]]),
+    "a module twice": "".join([*ENDS, ENDS[8]]),
+    "a module of no package": "".join(ENDS).replace("minimal json/decoder", "other json/decoder"),
+    "a module that leaves": "".join(ENDS).replace("json/decoder.py", "json/../decoder.py"),
+    "an archive outside": "".join(ENDS).replace("runtime/lib/python311.zip", "packages/python311.zip"),
+    "an archive at the place of a file": "".join(ENDS).replace("lib/python311.zip", "bin/python3"),
+    "an archive without a path": "".join(ENDS).replace(" runtime/lib/python311.zip", ""),
+    "an archive with a short digest": "".join(ENDS).replace("06" * 32, "06" * 31),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_ARCHIVES)
+def test_refuses_an_archive(case: str) -> None:
+    changed = REFUSED_ARCHIVES[case].encode()
+    assert changed != RAW_WHOLE
+    with pytest.raises(MalformedError):
+        parse_runtime_bill(changed)
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -116,6 +157,13 @@ def test_the_same_files_are_the_runtime() -> None:
 def test_names_file_and_package_of_another_runtime(received, said) -> None:
     with pytest.raises(VerificationError, match=re.escape(said)):
         check_runtime(received, BILL)
+
+
+def test_names_an_archive_with_other_modules() -> None:
+    *others, archive = WHOLE.measured
+    said = f"{ARCHIVE.path} has sha256 {'00' * 32}, expected {'06' * 32} of the standard library's modules"
+    with pytest.raises(VerificationError, match=re.escape(said)):
+        check_runtime([*others, replace(archive, sha256=bytes(32))], WHOLE)
 
 
 def test_names_a_dozen_files_at_most() -> None:

@@ -1,6 +1,6 @@
 """The standard library as one archive: the same modules, the same bytes."""
 
-import os
+import hashlib
 import subprocess
 import sys
 import zipfile
@@ -9,41 +9,28 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from sealroom.insecure.library_archive import belongs_into_archive, library_archive
+from sealroom.core.measurement.library_archive import belongs_into_archive, library_archive
 
 MODULES = {"b.py": b"value = 2\n", "a/__init__.py": b"value = 1\n"}
 
 
-def _modules(folder: Path, time: int) -> dict[str, Path]:
-    found = {}
-    for path, content in MODULES.items():
-        source = folder / path
-        source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_bytes(content)
-        os.utime(source, (time, time))
-        found[path] = source
-    return found
+def test_another_order_makes_the_same_bytes_and_a_digest_that_never_changes() -> None:
+    archive = library_archive(MODULES)
+    assert library_archive(dict(reversed(MODULES.items()))) == archive
+    expected = "854ad4a41778d94cc239ef0abdae121144c8a6e9c448247446a1dc4b63354fd7"
+    assert hashlib.sha256(archive).hexdigest() == expected
 
 
-def test_another_folder_time_and_order_make_the_same_bytes(tmp_path: Path) -> None:
-    once = _modules(tmp_path / "one", 1_000_000_000)
-    again = dict(reversed(_modules(tmp_path / "two", 1_700_000_000).items()))
-    (tmp_path / "two" / "b.py").chmod(0o700)
-    assert library_archive(once) == library_archive(again)
-
-
-def test_every_module_is_in_it_to_the_byte_and_one_changed_byte_shows(tmp_path: Path) -> None:
-    sources = _modules(tmp_path, 0)
-    archive = library_archive(sources)
+def test_every_module_is_in_it_to_the_byte_and_one_changed_byte_shows() -> None:
+    archive = library_archive(MODULES)
     with zipfile.ZipFile(BytesIO(archive)) as opened:
         assert {name: opened.read(name) for name in opened.namelist()} == MODULES
-    sources["b.py"].write_bytes(b"value = 3\n")
-    assert library_archive(sources) != archive
+    assert library_archive(MODULES | {"b.py": b"value = 3\n"}) != archive
 
 
 def test_python_imports_from_it_and_shows_its_source(tmp_path: Path) -> None:
     archive = tmp_path / "library.zip"
-    archive.write_bytes(library_archive(_modules(tmp_path, 0)))
+    archive.write_bytes(library_archive(MODULES))
     code = (
         f"import sys; sys.path.insert(0, {str(archive)!r}); import a, b, inspect; print(inspect.getsource(b))"
     )

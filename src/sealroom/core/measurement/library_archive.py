@@ -4,13 +4,13 @@ What for: each measured file is listed, opened and hashed by itself, and the sta
 of small ones. Extension modules must be files, and so must `os.py`, by which Python finds its library.
 
 The same modules make the same bytes, on any machine and at any time: nothing is compressed, names are in
-order, and every date is the first that the format has. Spec page: docs/spec/launch-folder.md, "The runtime".
+order, and every date is the first that the format has. Spec: docs/spec/runtime-bill.md, "The archive".
 """
 
 import io
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 _LANDMARK = "os.py"
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)
@@ -23,12 +23,12 @@ def belongs_into_archive(path: PurePosixPath) -> bool:
     return path.suffix == ".py" and str(path) != _LANDMARK
 
 
-def library_archive(modules: Mapping[str, Path]) -> bytes:
-    """Return the archive of `modules`: their paths in it, and where this machine keeps them."""
+def library_archive(modules: Mapping[str, bytes]) -> bytes:
+    """Return the archive of `modules`: their sources by their paths in it."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
         for path, source in sorted(modules.items()):
             entry = zipfile.ZipInfo(path, _FIRST_DATE)
             entry.create_system, entry.external_attr = _UNIX, _READ_ONLY << 16
-            archive.writestr(entry, source.read_bytes())
+            archive.writestr(entry, source)
     return written.getvalue()
