@@ -90,6 +90,10 @@ def run(folder: Path, order: StartingOrder) -> int:
     threading.Thread(target=publish_collateral, args=(folder, _fetch_from(order)), daemon=True).start()
     code = exit_code(enclave)
     keeper.join(timeout=1)
+    if code != 0 and not Spool(folder / SPOOL_FOLDER).has(QUOTE):
+        # In an enclave Gramine logs nothing, not even why it does not start.
+        said = "it showed no quote: sealroom doctor --for sgx, then sealroom doctor --self-test"
+        print(f"gramine-sgx: ended with {code}, and {said}", file=sys.stderr)
     if code != 0:
         explain_refused_files(kept, parse_manifest((folder / MANIFEST).read_bytes()))
     return code

@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -316,3 +319,22 @@ def test_evidence_without_documents_is_published_when_nobody_has_them(
     assert published.bundle.collateral is None
     assert published.bundle.sigstruct == (folder / SIGSTRUCT).read_bytes()
     assert capsys.readouterr().err.count("nobody answers") == 10
+
+
+def test_an_enclave_that_does_not_start_says_where_to_look(launch: Launch, tmp_path: Path) -> None:
+    launcher, agreed = launch(), arguments()
+    launcher.prepare(plan(agreed))
+    state = tmp_path / "state"
+    state.mkdir()
+    order = StartingOrder(program="/bin/false", sources=("https://127.0.0.1:1",), source_ca=None)
+    (state / STARTING).write_bytes(order.to_json())
+    folder = launcher.folder(agreed.terms.computation, 1)
+    words = [sys.executable, "-m", "sealroom.server.sgx_enclave", str(folder), "--state", str(state)]
+    ran = subprocess.run(
+        [*words, "--parent", str(os.getpid())], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == 1
+    assert "ended with 1, and it showed no quote: sealroom doctor" in ran.stderr
+    (state / STARTING).unlink()
+    gone = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (gone.returncode, "starting.json: not valid JSON" in gone.stderr) == (125, True)
