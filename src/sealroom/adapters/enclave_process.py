@@ -17,6 +17,9 @@ from pathlib import Path
 
 from sealroom.core.measurement.refused_files import parse_refused_files, remedy_for
 
+if sys.platform == "win32":
+    raise ImportError("enclaves are started on Linux")
+
 EXIT_NOT_STARTED = 125
 
 _PR_SET_PDEATHSIG = 1
