@@ -9,7 +9,6 @@ Spec page: docs/spec/launch-folder.md, "Supervisor".
 
 import ctypes
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,12 +16,12 @@ from pathlib import Path
 
 from sealroom.core.measurement.refused_files import parse_refused_files, remedy_for
 
-if sys.platform == "win32":
-    raise ImportError("enclaves are started on Linux")
-
 EXIT_NOT_STARTED = 125
 
 _PR_SET_PDEATHSIG = 1
+# Enclaves are started on Linux; this module can be imported and checked anywhere.
+_SIGKILL = 9
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MAX_CONSOLE_BYTES = 64 * 1024
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -35,12 +34,12 @@ def die_with_parent(expected_parent: int | None = None) -> None:
     process ends here.
     """
     parent = os.getppid() if expected_parent is None else expected_parent
-    arguments = (ctypes.c_ulong(signal.SIGKILL), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    arguments = (ctypes.c_ulong(_SIGKILL), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
     if _libc.prctl(_PR_SET_PDEATHSIG, *arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl: {os.strerror(number)}")
     if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _SIGKILL)
 
 
 def exit_code(enclave: subprocess.Popen[bytes]) -> int:
@@ -75,7 +74,7 @@ def explain_refused_files(console: Path, manifest: Mapping[str, object]) -> None
 def write_new(path: Path, content: bytes) -> None:
     """Write a file that was not there, whole or not at all."""
     partial = path.with_name(f"{path.name}.tmp")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(partial, _NEW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
     partial.rename(path)
