@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOOL = runpy.run_path(str(ROOT / "tools/count_measured.py"))
-LIMIT = 4_730
+LIMIT = 4_380
 """Lines of code. The aim is 3,000: whoever makes the measured set smaller lowers this, nobody raises it."""
 
 
@@ -32,6 +32,7 @@ def test_a_string_that_is_a_value_is_code() -> None:
 
 
 def test_every_measured_file_is_in_one_folder_of_the_table() -> None:
-    rows = [line for line in TOOL["write"]().partition("## File")[0].splitlines() if line.startswith("| ")]
+    table = TOOL["write"]().partition(TOOL["_LEGACY"])[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
     *folders, total = [int(row.split("|")[2]) for row in rows[1:]]
     assert sum(folders) == total

@@ -17,6 +17,9 @@ _HOLD_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _TYPES_ONLY = "TYPE_CHECKING"
 # The entry point, and what programs import.
 COMPUTATION_ROOTS = ("sealroom.enclave.start", "sealroom.enclave")
+# The published client's form is loaded where the measured arguments say so, and measured there alone.
+_LEGACY = "sealroom.enclave.legacy"
+LEGACY_ROOTS = (*COMPUTATION_ROOTS, f"{_LEGACY}.legacy_form")
 SERVICE_ROOTS = ("sealroom.enclave.service.start",)
 
 
@@ -26,8 +29,8 @@ def measured_modules(package: Path, roots: tuple[str, ...] = COMPUTATION_ROOTS) 
 
     They are `roots` and all of sealroom that these import, at the top or when a function is called, with the
     packages they lie in. Of a package that only something else lies in, what its functions import is not
-    among them, nor is what is imported for type checkers alone. Raises `RuntimeError` for an import of a
-    module that is not installed.
+    among them, nor is what is imported for type checkers alone, nor, unless it is a root, the published
+    client's form. Raises `RuntimeError` for an import of a module that is not installed.
     """
     found: dict[str, Path] = {}
     entered: set[str] = set()
@@ -46,7 +49,8 @@ def measured_modules(package: Path, roots: tuple[str, ...] = COMPUTATION_ROOTS) 
             waiting.append((module.rpartition(".")[0], False))
         tree = ast.parse(source.read_bytes(), str(source))
         for name, is_module in _imports(tree, whole=whole):
-            if is_module or _source(package, name) is not None:
+            left_out = _is_legacy(name) and not any(map(_is_legacy, roots))
+            if not left_out and (is_module or _source(package, name) is not None):
                 waiting.append((name, True))
     return tuple(sorted(source.relative_to(package).as_posix() for source in found.values()))
 
@@ -82,6 +86,10 @@ def _imports(node: ast.AST, *, whole: bool) -> Iterator[tuple[str, bool]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _HOLD_STATEMENTS):
             yield from _imports(child, whole=whole)
+
+
+def _is_legacy(module: str) -> bool:
+    return module == _LEGACY or module.startswith(f"{_LEGACY}.")
 
 
 def _is_own(module: str) -> bool:

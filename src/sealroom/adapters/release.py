@@ -9,14 +9,14 @@ from importlib import resources
 from pathlib import Path
 
 import sealroom
-from sealroom.adapters.first_party import COMPUTATION_ROOTS, SERVICE_ROOTS, measured_modules
+from sealroom.adapters.first_party import COMPUTATION_ROOTS, LEGACY_ROOTS, SERVICE_ROOTS, measured_modules
 from sealroom.adapters.hashing import hash_files
 from sealroom.core.errors import MalformedError
 from sealroom.core.measurement.known_pals import KnownPal, parse_known_pals
 from sealroom.core.measurement.release import Release
 from sealroom.core.measurement.runtime_bill import parse_runtime_bill
 from sealroom.core.measurement.template import LIBRARY_FOLDER, START_PATH, MeasuredFile
-from sealroom.core.wire.terms import Tee
+from sealroom.core.wire.terms import DeliveryForm, Tee
 
 _START_SOURCE = "enclave/start.py"
 _SERVICE_START_SOURCE = "enclave/service/start.py"
@@ -33,7 +33,8 @@ def load_release(*, runtime_bill: Path | None = None, known_pals: Path | None = 
     bill = (folder / "sgx_runtime.bill").read_bytes() if runtime_bill is None else runtime_bill.read_bytes()
     return Release(
         version=sealroom.__version__,
-        first_party=_hashed(first_party_sources()),
+        first_party=_hashed(first_party_sources(DeliveryForm.V1)),
+        legacy_first_party=_hashed(first_party_sources(DeliveryForm.LEGACY)),
         service_first_party=_hashed(service_sources()),
         pals=(*parse_known_pals((folder / "known_pals.toml").read_bytes()), *_own_pals(known_pals)),
         sgx_runtime=parse_runtime_bill(bill),
@@ -50,9 +51,9 @@ def _own_pals(path: Path | None) -> tuple[KnownPal, ...]:
     return pals
 
 
-def first_party_sources() -> dict[str, Path]:
+def first_party_sources(form: DeliveryForm) -> dict[str, Path]:
     """Return each first-party file measured in computations: its path in the launch folder, and its place."""
-    return _sources(_START_SOURCE, COMPUTATION_ROOTS)
+    return _sources(_START_SOURCE, LEGACY_ROOTS if form is DeliveryForm.LEGACY else COMPUTATION_ROOTS)
 
 
 def service_sources() -> dict[str, Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sealroom
-from sealroom.adapters.first_party import measured_modules
+from sealroom.adapters.first_party import LEGACY_ROOTS, measured_modules
 
 PACKAGE = Path(sealroom.__file__).resolve().parent
 
@@ -76,7 +76,15 @@ def test_nothing_of_other_zones_is_measured() -> None:
     measured = measured_modules(PACKAGE)
     assert {path.partition("/")[0] for path in measured} == {"__init__.py", "core", "enclave"}
     topics = {path.split("/")[1] for path in measured if path.startswith("core/")}
-    assert topics == {"__init__.py", "errors.py", "compat", "sealing", "wire"}
+    assert topics == {"__init__.py", "errors.py", "sealing", "wire"}
+
+
+def test_the_published_clients_form_is_measured_where_it_is_used_alone() -> None:
+    added = set(measured_modules(PACKAGE, LEGACY_ROOTS)) - set(measured_modules(PACKAGE))
+    assert {path.rpartition("/")[0] for path in added} == {"core/compat", "enclave/legacy"}
+    assert {path for path in added if path.startswith("enclave/legacy/")} == {
+        path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "enclave/legacy").glob("*.py")
+    }
 
 
 @pytest.mark.parametrize(

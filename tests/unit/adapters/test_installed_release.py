@@ -2,7 +2,7 @@ import hashlib
 
 from sealroom.adapters.hashing import hash_files
 from sealroom.adapters.release import first_party_sources, load_release
-from sealroom.core.wire.terms import Tee
+from sealroom.core.wire.terms import DeliveryForm, Tee
 from sealroom.insecure.synthetic_pal import synthetic_pal
 
 
@@ -28,12 +28,12 @@ def test_first_party_files_are_the_enclave_and_its_part_of_the_core() -> None:
     topics = {
         path.split("/")[3] for path in paths if path.startswith("lib/sealroom/core/") and path.count("/") > 3
     }
-    assert topics == {"compat", "sealing", "wire"}
+    assert topics == {"sealing", "wire"}
 
 
 def test_digests_are_of_the_installed_files() -> None:
-    sources = first_party_sources()
-    for file in load_release().first_party:
+    sources = first_party_sources(DeliveryForm.LEGACY)
+    for file in load_release().legacy_first_party:
         assert hashlib.sha256(sources[file.path].read_bytes()).digest() == file.sha256
 
 

@@ -48,7 +48,7 @@ def rebuild_manifest(
     """Return the manifest, byte for byte, that this computation has in this release."""
     return computation_manifest(
         arguments_sha256=hashlib.sha256(arguments.to_bytes()).digest(),
-        first_party=release.first_party,
+        first_party=release.first_party_for(arguments.terms.delivery),
         code=code_files(code_list),
         packages=packages,
         runtime=runtime,

@@ -30,6 +30,7 @@ from sealroom.server.launchers.folders import (
     FolderLauncher,
     Staged,
     copy_code,
+    copy_files,
     look_at,
     run_module,
     write_file,
@@ -93,7 +94,7 @@ class ServiceLauncher:
             (folder / name).mkdir(mode=0o700)
         raw_arguments = plan.arguments.to_bytes()
         write_file(folder / ARGUMENTS_PATH, raw_arguments)
-        _copy_first_party(folder)
+        copy_files(folder, service_sources())
         code = _code_sources(plan)
         copy_code(folder, code)
         release = self._launcher.load_release()
@@ -158,13 +159,6 @@ def start(folder: Path) -> None:
 def read_arguments(folder: Path) -> ServiceArguments:
     """Return the measured arguments of a launch folder."""
     return parse_service_arguments((folder / ARGUMENTS_PATH).read_bytes())
-
-
-def _copy_first_party(folder: Path) -> None:
-    for path, source in service_sources().items():
-        target = folder / path
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
 
 
 def _code_sources(plan: ServicePlan) -> tuple[CodeSource, ...]:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -187,7 +187,8 @@ class FolderLauncher(ABC):
         for name in (HOST_FOLDER, PACKAGES_FOLDER):
             (folder / name).mkdir(mode=0o700)
         write_file(folder / ARGUMENTS_PATH, plan.arguments)
-        copy_first_party(folder)
+        form = arguments.terms.delivery
+        copy_files(folder, first_party_sources(form))
         copy_code(folder, plan.code)
         release = self.load_release()
         staged = self.stage(folder, release)
@@ -197,7 +198,7 @@ class FolderLauncher(ABC):
             packages = unpack_packages(folder, plan.packages, platform)
         limits = arguments.terms.limits
         manifest = make_manifest(
-            release,
+            first_party=release.first_party_for(form),
             arguments=plan.arguments,
             code=plan.code,
             packages=packages,
@@ -227,8 +228,8 @@ class FolderLauncher(ABC):
 
 
 def make_manifest(
-    release: Release,
     *,
+    first_party: Sequence[MeasuredFile],
     arguments: bytes,
     code: Sequence[CodeSource],
     packages: Sequence[MeasuredFile],
@@ -238,7 +239,7 @@ def make_manifest(
     """Return the manifest of a launch, by the template that every client uses as well."""
     return computation_manifest(
         arguments_sha256=hashlib.sha256(arguments).digest(),
-        first_party=release.first_party,
+        first_party=first_party,
         code=[MeasuredFile(path=f"{CODE_FOLDER}/{file.path}", sha256=file.sha256) for file in code],
         packages=packages,
         runtime=staged.runtime,
@@ -247,9 +248,9 @@ def make_manifest(
     )
 
 
-def copy_first_party(folder: Path) -> None:
-    """Copy sealroom's own measured files, from this installation, to their places."""
-    for path, source in first_party_sources().items():
+def copy_files(folder: Path, sources: Mapping[str, Path]) -> None:
+    """Copy sealroom's own measured files, from this installation, to their paths below `folder`."""
+    for path, source in sources.items():
         target = folder / path
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copyfile(source, target)

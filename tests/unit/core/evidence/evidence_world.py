@@ -62,6 +62,7 @@ RELEASE = Release(
         MeasuredFile(path="start.py", sha256=bytes([1]) * 32),
         MeasuredFile(path="lib/sealroom/__init__.py", sha256=bytes([2]) * 32),
     ),
+    legacy_first_party=(),
     service_first_party=(),
     pals=(PAL,),
     sgx_runtime=None,
