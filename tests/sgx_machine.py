@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from textwrap import dedent
+from uuid import uuid4
 
+import nacl.signing
 import pytest
 
 from made_wheels import make_wheel
@@ -27,12 +29,19 @@ from sealroom.core.attestation import roots
 from sealroom.core.measurement.known_pals import KnownPal
 from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimeFile, RuntimePackage
 from sealroom.core.measurement.signing_key import parse_enclave_signing_key
+from sealroom.core.wire.arguments import Arguments
+from sealroom.core.wire.code_list import CodeFile, CodeList
+from sealroom.core.wire.participants import Participant, Role
+from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms
 from sealroom.insecure.collateral import make_collateral
 from sealroom.insecure.pki import SimulationPki
 from sealroom.insecure.synthetic_pal import synthetic_pal
 from sealroom.server.config import SgxSettings
+from sealroom.server.launchers.base import CodeSource, LaunchPlan
 
 KEY = Path(__file__).parent / "vectors/measurement/sigstruct-plain/key"
+RUN = b"print('a program')\n"
+LISTED = CodeList.from_files((CodeFile(path="run.py", size=len(RUN), sha256=sha256(RUN).digest()),))
 # Stands for the interpreter and its library: what runs is this test's own.
 RUNTIME = {
     "runtime/bin/python3": b"an interpreter",
@@ -158,6 +167,45 @@ def stands_for_intel(patch: pytest.MonkeyPatch, pki: SimulationPki) -> None:
     """Let the keys of a machine stand where Intel's key is pinned."""
     patch.setattr(roots, "INTEL_SGX_ROOT_KEY", pki.root.point)
     patch.setattr("sealroom.client.verification.ROOTS", (pki.root.point,))
+
+
+def arguments(tee: Tee = Tee.SGX) -> Arguments:
+    terms = Terms(
+        tee=tee,
+        delivery=DeliveryForm.V1,
+        computation=uuid4(),
+        owner="owner@example.org",
+        code_provider="code@example.org",
+        data_providers=(),
+        result_consumers=(),
+        logs=LogRelease.NONE,
+        limits=Limits(max_output_bytes=1, max_log_bytes=1, max_seconds=60, max_memory=1 << 28),
+    )
+    key = bytes(nacl.signing.SigningKey(bytes(32)).verify_key)
+    provider = Participant(role=Role.CODE_PROVIDER, index=0, email="code@example.org", public_key=key)
+    return Arguments(
+        terms=terms,
+        participants=(provider,),
+        code_digest=LISTED.digest,
+        packages_digest=bytes(32),
+        launch=bytes(16),
+    )
+
+
+def plan(agreed: Arguments) -> LaunchPlan:
+    def copy_to(target: Path) -> None:
+        target.write_bytes(RUN)
+
+    return LaunchPlan(
+        computation=agreed.terms.computation,
+        epoch=1,
+        deadline=datetime.now(UTC) + timedelta(minutes=5),
+        arguments=agreed.to_bytes(),
+        code=(CodeSource(path="run.py", sha256=sha256(RUN).digest(), copy_to=copy_to),),
+        packages=(),
+        code_list=LISTED.to_json(),
+        code_signature=bytes(64),
+    )
 
 
 def _make_keys(folder: Path) -> SimulationPki:

@@ -10,12 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from uuid import uuid4
 
-import nacl.signing
 import pytest
 
 from made_wheels import make_wheel
@@ -24,14 +21,9 @@ from sealroom.adapters.host_checks import Host
 from sealroom.adapters.release import load_release
 from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimeFile, RuntimePackage
 from sealroom.core.measurement.signing import verify_sigstruct
-from sealroom.core.wire.arguments import Arguments
-from sealroom.core.wire.code_list import CodeFile, CodeList
-from sealroom.core.wire.participants import Participant, Role
-from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms
-from sealroom.server.launchers.base import CodeSource, LaunchPlan
 from sealroom.server.launchers.gramine_sgx import GramineSgxLauncher
 from sealroom.server.launchers.sgx_files import MANIFEST, NAME, SIGSTRUCT
-from sgx_machine import KEY, SgxMachine, known_pals, sgx_machine
+from sgx_machine import KEY, SgxMachine, arguments, known_pals, plan, sgx_machine
 
 _TOOL = Path(__file__).resolve().parents[2] / "tools/make_runtime_bill.py"
 _SIGNER, _DIRECT, _SGX = (shutil.which(f"gramine-{name}") for name in ("sgx-sign", "direct", "sgx"))
@@ -44,9 +36,6 @@ pytestmark = [
     ),
     pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt-get is not here: no Debian packages"),
 ]
-
-RUN = b"print('a program')\n"
-LISTED = CodeList.from_files((CodeFile(path="run.py", size=len(RUN), sha256=sha256(RUN).digest()),))
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +53,11 @@ def folder(machine: SgxMachine, tmp_path: Path) -> Path:
     (tmp_path / "enclaves").mkdir()
     host = Host(root=machine.root, path=str(Path(_SGX).parent), home=machine.root)
     launcher = GramineSgxLauncher(tmp_path / "enclaves", machine.settings, host=host)
-    plan = _plan()
+    planned = plan(arguments())
     began = time.monotonic()
-    launcher.prepare(plan)
+    launcher.prepare(planned)
     print(f"prepared, measured and signed: {time.monotonic() - began:.1f} s")
-    return launcher.folder(plan.computation, 1)
+    return launcher.folder(planned.computation, 1)
 
 
 def test_gramines_own_signer_comes_to_the_same_manifest_and_signature(folder: Path, tmp_path: Path) -> None:
@@ -134,41 +123,3 @@ def _install(root: Path, packages: Path) -> None:
     )
     (root / "runtime.bill").write_bytes(bill.to_bytes())
     (root / "known_pals.toml").write_bytes(known_pals(gramine.as_known()))
-
-
-def _plan() -> LaunchPlan:
-    terms = Terms(
-        tee=Tee.SGX,
-        delivery=DeliveryForm.V1,
-        computation=uuid4(),
-        owner="owner@example.org",
-        code_provider="code@example.org",
-        data_providers=(),
-        result_consumers=(),
-        logs=LogRelease.NONE,
-        limits=Limits(max_output_bytes=1, max_log_bytes=1, max_seconds=60, max_memory=1 << 28),
-    )
-    key = bytes(nacl.signing.SigningKey.generate().verify_key)
-    agreed = Arguments(
-        terms=terms,
-        participants=(
-            Participant(role=Role.CODE_PROVIDER, index=0, email="code@example.org", public_key=key),
-        ),
-        code_digest=LISTED.digest,
-        packages_digest=bytes(32),
-        launch=bytes(16),
-    )
-
-    def copy_to(target: Path) -> None:
-        target.write_bytes(RUN)
-
-    return LaunchPlan(
-        computation=terms.computation,
-        epoch=1,
-        deadline=datetime.now(UTC) + timedelta(minutes=5),
-        arguments=agreed.to_bytes(),
-        code=(CodeSource(path="run.py", sha256=sha256(RUN).digest(), copy_to=copy_to),),
-        packages=(),
-        code_list=LISTED.to_json(),
-        code_signature=bytes(64),
-    )

@@ -123,6 +123,8 @@ CLIENT_HINTS: dict[str, str | None] = {
     "key_exists": "name another file: a key is never replaced",
     "file_exists": "name another file: none is replaced",
     "key_command": "it reads the bytes to sign on standard input and writes 384 bytes on standard output",
+    "no_wheels": "sealroom lock FOLDER, or joining the computation, puts them into your home (--home)",
+    "no_pal": "docs/deploy-sgx.md, 4: known_pals.toml in your home folder, once you looked at it yourself",
     "no_libos": "give --libos PATH, the libsysdb.so of the Gramine that will run it",
     "rehearsal": "sealroom code test needs Linux and pip install 'sealroom[client,enclave]'",
     # Services

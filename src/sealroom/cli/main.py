@@ -35,7 +35,7 @@ COMMANDS = {
     "keygen": "Make your identity key.",
     "lock": "Pin the packages of a program by the hashes of their wheels.",
     "logs": "Open what the program printed.",
-    "manifest": "Expand, check and compare the manifests of enclaves.",
+    "manifest": "Build, expand, check and compare the manifests of enclaves.",
     "measure": "Compute MRENCLAVE from a manifest and a PAL.",
     "packages": "Show and fetch the wheels that a program needs.",
     "receipt": "Verify, show, fetch and hand on the receipt of a run.",

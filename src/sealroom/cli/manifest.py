@@ -1,17 +1,18 @@
-"""`sealroom manifest`: what an enclave is started from, expanded, checked and compared."""
+"""`sealroom manifest`: what an enclave is started from, built, expanded, checked and compared."""
 
 from __future__ import annotations
 
 import click
 
-from sealroom.cli import manifest_check, manifest_diff, manifest_expand, manifest_explain
+from sealroom.cli import manifest_build, manifest_check, manifest_diff, manifest_expand, manifest_explain
 
 
 @click.group("manifest")
 def command() -> None:
-    """Expand, check and compare the manifests of enclaves."""
+    """Build, expand, check and compare the manifests of enclaves."""
 
 
+command.add_command(manifest_build.command)
 command.add_command(manifest_check.command)
 command.add_command(manifest_diff.command)
 command.add_command(manifest_expand.command)

@@ -9,11 +9,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 
 from conftest import agreed_arguments, wait_until
 from sealroom.adapters.release import load_release
+from sealroom.cli.main import sealroom
 from sealroom.core.errors import MalformedError
 from sealroom.core.measurement.template import MeasuredFile, computation_manifest
+from sealroom.core.wire.code_list import CodeFile, CodeList
 from sealroom.core.wire.spool import CODE_LIST, CODE_SIGNATURE
 from sealroom.core.wire.terms import Tee
 from sealroom.server.launchers.base import CodeSource, LaunchPlan, LaunchState
@@ -77,6 +80,23 @@ def test_a_prepared_folder_is_the_one_that_every_client_rebuilds(
     spool = launcher.spool(plan.computation, 1)
     assert spool.read(CODE_LIST, max_bytes=100) == b"the list"
     assert spool.read(CODE_SIGNATURE, max_bytes=64) == bytes(64)
+
+
+@pytest.mark.slow
+def test_the_command_builds_the_manifest_that_was_prepared(
+    launcher: SimulatedLauncher, plan: LaunchPlan
+) -> None:
+    digest = hashlib.sha256(RUN).digest()
+    listed = CodeList.from_files(
+        tuple(CodeFile(path=file.path, size=len(RUN), sha256=digest) for file in plan.code)
+    )
+    agreed = replace(agreed_arguments(plan.computation), code_digest=listed.digest, packages_digest=bytes(32))
+    launcher.prepare(replace(plan, arguments=agreed.to_bytes()))
+    folder = launcher.folder(plan.computation, 1)
+    words = ["--arguments", str(folder / "args"), "--code", str(folder / "code"), "-o", str(folder / "built")]
+    done = CliRunner().invoke(sealroom, ["manifest", "build", *words])
+    assert done.exit_code == 0, done.output
+    assert (folder / "built").read_bytes() == (folder / "manifest.sgx").read_bytes()
 
 
 def test_the_real_enclave_shows_its_keys_and_answers_a_cancel(

@@ -8,12 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import nacl.signing
 import pytest
 
 from made_wheels import make_wheel, pin
@@ -25,26 +24,31 @@ from sealroom.core.measurement.mrenclave import measure
 from sealroom.core.measurement.runtime_bill import parse_runtime_bill
 from sealroom.core.measurement.signing import verify_sigstruct
 from sealroom.core.measurement.signing_key import parse_enclave_signing_key
-from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.bundle import RawCollateral
-from sealroom.core.wire.code_list import CodeFile, CodeList
-from sealroom.core.wire.participants import Participant, Role
 from sealroom.core.wire.report_data import report_data
 from sealroom.core.wire.spool import PUBLIC, QUOTE
-from sealroom.core.wire.terms import DeliveryForm, Limits, LogRelease, Tee, Terms
+from sealroom.core.wire.terms import Tee
 from sealroom.insecure.collateral import make_collateral
 from sealroom.insecure.quoting import QuotingEnclave, ReportBody
 from sealroom.server.config import ServerConfig
-from sealroom.server.launchers.base import CodeSource, LaunchError, LaunchPlan, LaunchState, WheelSource
+from sealroom.server.launchers.base import LaunchError, LaunchState, WheelSource
 from sealroom.server.launchers.gramine_sgx import GramineSgxLauncher
 from sealroom.server.launchers.published import COLLATERAL, PublicCode, compose_bundle
 from sealroom.server.launchers.sgx_files import MANIFEST, SIGSTRUCT, STARTING, StartingOrder
 from sealroom.server.main import make_launcher
 from sealroom.server.sgx_enclave import publish_collateral
-from sgx_machine import KEY, RUNTIME, SgxMachine, known_pals, make_bill, sgx_machine
-
-RUN = b"print('a program')\n"
-LISTED = CodeList.from_files((CodeFile(path="run.py", size=len(RUN), sha256=hashlib.sha256(RUN).digest()),))
+from sgx_machine import (
+    KEY,
+    LISTED,
+    RUN,
+    RUNTIME,
+    SgxMachine,
+    arguments,
+    known_pals,
+    make_bill,
+    plan,
+    sgx_machine,
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,45 +85,6 @@ def launch(machine: SgxMachine, tmp_path: Path) -> Launch:
         return GramineSgxLauncher(tmp_path / "enclaves", settings, host=machine.host)
 
     return make
-
-
-def arguments(tee: Tee = Tee.SGX) -> Arguments:
-    terms = Terms(
-        tee=tee,
-        delivery=DeliveryForm.V1,
-        computation=uuid4(),
-        owner="owner@example.org",
-        code_provider="code@example.org",
-        data_providers=(),
-        result_consumers=(),
-        logs=LogRelease.NONE,
-        limits=Limits(max_output_bytes=1, max_log_bytes=1, max_seconds=60, max_memory=1 << 28),
-    )
-    key = bytes(nacl.signing.SigningKey(bytes(32)).verify_key)
-    provider = Participant(role=Role.CODE_PROVIDER, index=0, email="code@example.org", public_key=key)
-    return Arguments(
-        terms=terms,
-        participants=(provider,),
-        code_digest=LISTED.digest,
-        packages_digest=bytes(32),
-        launch=bytes(16),
-    )
-
-
-def plan(agreed: Arguments) -> LaunchPlan:
-    def copy_to(target: Path) -> None:
-        target.write_bytes(RUN)
-
-    return LaunchPlan(
-        computation=agreed.terms.computation,
-        epoch=1,
-        deadline=datetime.now(UTC) + timedelta(minutes=5),
-        arguments=agreed.to_bytes(),
-        code=(CodeSource(path="run.py", sha256=hashlib.sha256(RUN).digest(), copy_to=copy_to),),
-        packages=(),
-        code_list=LISTED.to_json(),
-        code_signature=bytes(64),
-    )
 
 
 def test_what_is_prepared_is_what_every_client_rebuilds_and_what_is_signed(launch: Launch) -> None:
