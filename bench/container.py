@@ -165,7 +165,7 @@ def files(folder: Path, program: Path | None) -> None:
 
 def published_client(plain: Path, ours: Callable[[], float]) -> None:
     """Compare with the published client's `encrypt_file`, in a Python of its own."""
-    python = os.environ.get(CLIENT_VARIABLE)  # noqa: TID251 - not core
+    python = os.environ.get(CLIENT_VARIABLE)
     if not python:
         print(f"  the published client is left out: set ${CLIENT_VARIABLE} to a Python that has it")
         return
@@ -203,7 +203,7 @@ def random_reads(folder: Path) -> None:
 def main() -> int:
     """Print the tables."""
     print(f"containers; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    with tempfile.TemporaryDirectory(dir=os.environ.get("SEALROOM_BENCH_FOLDER")) as name:  # noqa: TID251 - not core
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SEALROOM_BENCH_FOLDER")) as name:
         folder = Path(name)
         program = compiled(folder)
         files(folder, program)

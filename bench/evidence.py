@@ -47,7 +47,7 @@ from sealroom.core.wire.bundle import RawCollateral
 ROUNDS = 400
 SECONDS_OF_THREADS = 1.0
 _BESIDE = Path(__file__).parents[2] / "shared" / "vectors"
-VECTORS = Path(os.environ.get("SEALROOM_VECTORS", _BESIDE)) / "evidence"  # noqa: TID251 - not core
+VECTORS = Path(os.environ.get("SEALROOM_VECTORS", _BESIDE)) / "evidence"
 KINDS = ("sgx-quote-v3", "tdx-quote-v4")
 NO_QUOTES = f"evidence: no genuine quotes at {VECTORS}; set SEALROOM_VECTORS to the folder that has them"
 NO_OTHER = "dcap-qvl is not installed, no ratios: it is in the dev extra"

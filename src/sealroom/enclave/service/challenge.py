@@ -41,8 +41,9 @@ class Challenges:
 
     def __init__(self, quote: Callable[[bytes], bytes]) -> None:
         self._quote = quote
-        # The device answers one at a time.
+        # The device answers one at a time. Its thread is started now: later ones may not write to the device.
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="quote")
+        self._device.submit(int).result()
         self._waiting = 0
         self._next_at = 0.0
 

@@ -34,6 +34,7 @@ from sealroom.core.wire.service_spool import PublicFailure, ServiceState
 from sealroom.enclave import audit_hook, messages
 from sealroom.enclave.audit_hook import Boundaries
 from sealroom.enclave.failure import places_of_error, public_failure
+from sealroom.enclave.host_writer import HostWriter
 from sealroom.enclave.identity import attestation
 from sealroom.enclave.identity.attestation import attest, device_folder
 from sealroom.enclave.importer import Importer
@@ -83,7 +84,8 @@ def run_service(base: Path, items: Sequence[str]) -> int:
     5. Close what the application does not get: descriptors, processes, the host's folders.
     6. Load the application and serve it, until the host asks for the end.
     """
-    spool = HostFolder(base / _SPOOL)
+    writer = HostWriter()
+    spool = HostFolder(base / _SPOOL, writer)
     try:
         arguments = service_arguments_from_items(items)
         service = _start(base, spool, arguments)
@@ -95,7 +97,7 @@ def run_service(base: Path, items: Sequence[str]) -> int:
     if provision is None:
         _say(spool, ServiceState.ENDED)
         return EXIT_FAILED
-    return _serve(service, provision)
+    return _serve(service, provision, writer)
 
 
 def _start(base: Path, spool: HostFolder, arguments: ServiceArguments) -> _Service:
@@ -155,7 +157,7 @@ async def _wait_for_key(service: _Service, provisioning: Provisioning) -> Provis
     return provisioning.accepted
 
 
-def _serve(service: _Service, provision: Provision) -> int:
+def _serve(service: _Service, provision: Provision, writer: HostWriter) -> int:
     """Do steps 5 and 6."""
     files = ServiceFiles(provision.code)
     folder = make_memory_folder()
@@ -163,6 +165,7 @@ def _serve(service: _Service, provision: Provision) -> int:
     write_other_files(folder / _SOURCES, files)
     importer = Importer(files, str(folder / _SOURCES))
     _redirect(service.arguments.logs)
+    writer.take_over(writable=(tempfile.gettempdir(),))
     importer.install(explain=False)
     audit_hook.install(_boundaries(service))
     sys.argv = [""]
