@@ -192,7 +192,7 @@ ENCLAVE = GroupText(
             name="enclave.tee",
             title="Kind of TEE",
             required="an SGX enclave, and a kind that your policy accepts",
-            meaning="Computations run in SGX enclaves; other kinds can be looked at, not delivered to.",
+            meaning="What you deliver to runs in SGX enclaves; other kinds can be looked at.",
             remedy=_OWN_POLICY,
         ),
         CheckText(

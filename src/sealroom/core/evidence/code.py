@@ -8,10 +8,10 @@ import hmac
 from sealroom.core.attestation.reports import SgxReport
 from sealroom.core.errors import VerificationError
 from sealroom.core.evidence.expectations import Expectations
+from sealroom.core.evidence.packages import check_listed
 from sealroom.core.evidence.record import Record
 from sealroom.core.wire.arguments import Arguments
 from sealroom.core.wire.bundle import EvidenceBundle
-from sealroom.core.wire.byte_fields import sha256
 from sealroom.core.wire.code_list import verify_code_signature
 from sealroom.core.wire.participants import Role
 from sealroom.core.wire.report_data import check_report_data
@@ -66,17 +66,6 @@ def _signature(bundle: EvidenceBundle, arguments: Arguments) -> None:
         digest=arguments.code_digest,
         signature=bundle.code_signature,
     )
-
-
-def check_listed(bundle: EvidenceBundle, path: str, content: bytes) -> None:
-    """Refuse a file of the evidence that is not the one in its code list."""
-    file = bundle.code_list.find(path)
-    if file is None:
-        raise VerificationError(f"{path}: not in the code list")
-    if file.size != len(content) or not hmac.compare_digest(file.sha256, sha256(content)):
-        raise VerificationError(
-            f"{path}: sha256 {sha256(content).hex()}, the code list has {file.sha256.hex()}"
-        )
 
 
 def _expected(arguments: Arguments, expected: Expectations) -> None:

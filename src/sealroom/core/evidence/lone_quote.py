@@ -183,7 +183,7 @@ def _check_measurement(body: SgxReport | TdReport, policy: Policy) -> None:
     if rule is Word.ANY:
         return
     if isinstance(rule, SignerRule):
-        _check_signer(body, rule)
+        check_signer(body, rule)
         return
     if not isinstance(rule, frozenset):
         raise PolicyError(f"measurement: policy {policy.name} wants it recomputed, which takes a bundle")
@@ -192,7 +192,8 @@ def _check_measurement(body: SgxReport | TdReport, policy: Policy) -> None:
         raise PolicyError(f"measurement: {measurement.hex()} is not in the policy's list")
 
 
-def _check_signer(body: SgxReport | TdReport, rule: SignerRule) -> None:
+def check_signer(body: SgxReport | TdReport, rule: SignerRule) -> None:
+    """Refuse an enclave that is not of the rule's signer, product and version."""
     if not isinstance(body, SgxReport):
         raise PolicyError("measurement: a signer's rule is for SGX enclaves, this is a TD")
     if body.mrsigner != rule.mrsigner:

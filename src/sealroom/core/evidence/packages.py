@@ -10,15 +10,13 @@ import hmac
 from dataclasses import dataclass
 
 from sealroom.core.errors import VerificationError
-from sealroom.core.evidence.code import check_listed
 from sealroom.core.evidence.rebuild import received_runtime
 from sealroom.core.evidence.record import Record
+from sealroom.core.evidence.shown import Shown
 from sealroom.core.measurement.packages import UnknownWheelsError, Wheels, package_files
 from sealroom.core.measurement.platform_tags import SGX_PLATFORM, Platform, platform_of_runtime
 from sealroom.core.measurement.requirements import Requirement, parse_requirements
 from sealroom.core.measurement.template import MeasuredFile
-from sealroom.core.wire.arguments import Arguments
-from sealroom.core.wire.bundle import EvidenceBundle
 from sealroom.core.wire.byte_fields import DIGEST_SIZE, sha256
 from sealroom.core.wire.code_list import REQUIREMENTS
 from sealroom.core.wire.terms import Tee
@@ -38,7 +36,7 @@ class _Packages:
 
 
 def appraise_packages(
-    record: Record, bundle: EvidenceBundle, *, arguments: Arguments, wheels: Wheels
+    record: Record, shown: Shown, *, packages_digest: bytes, tee: Tee, wheels: Wheels
 ) -> tuple[MeasuredFile, ...] | None:
     """Record the check 6.3, over a code list that is the measured one; return the packages' measured files.
 
@@ -49,7 +47,7 @@ def appraise_packages(
     """
     try:
         found = record.check(
-            _CHECK, lambda: _packages(bundle, arguments, wheels), lambda packages: packages.titles
+            _CHECK, lambda: _packages(shown, packages_digest, tee, wheels), lambda packages: packages.titles
         )
     except UnknownWheelsError as exc:
         record.not_reached(_CHECK, str(exc))
@@ -61,32 +59,43 @@ def appraise_packages(
     return found.files
 
 
-def _packages(bundle: EvidenceBundle, arguments: Arguments, wheels: Wheels) -> _Packages:
-    requirements = _requirements(bundle, arguments)
+def _packages(shown: Shown, packages_digest: bytes, tee: Tee, wheels: Wheels) -> _Packages:
+    requirements = _requirements(shown, packages_digest)
     if not requirements:
         return _Packages(requirements=(), files=())
-    files = package_files(requirements, wheels, _platform(bundle, arguments))
+    files = package_files(requirements, wheels, _platform(shown, tee))
     return _Packages(requirements=requirements, files=files)
 
 
-def _requirements(bundle: EvidenceBundle, arguments: Arguments) -> tuple[Requirement, ...]:
-    raw = bundle.requirements
+def _requirements(shown: Shown, packages_digest: bytes) -> tuple[Requirement, ...]:
+    raw = shown.requirements
     if raw is None:
-        if bundle.code_list.find(REQUIREMENTS) is not None:
+        if shown.code_list.find(REQUIREMENTS) is not None:
             raise VerificationError(f"{REQUIREMENTS}: in the code list, and not in the evidence")
         digest = bytes(DIGEST_SIZE)
     else:
-        check_listed(bundle, REQUIREMENTS, raw)
+        check_listed(shown, REQUIREMENTS, raw)
         digest = sha256(raw)
-    if not hmac.compare_digest(arguments.packages_digest, digest):
+    if not hmac.compare_digest(packages_digest, digest):
         raise VerificationError(
-            f"packages: the arguments name {arguments.packages_digest.hex()}, expected {digest.hex()}"
+            f"packages: the arguments name {packages_digest.hex()}, expected {digest.hex()}"
         )
     return parse_requirements(raw or b"")
 
 
-def _platform(bundle: EvidenceBundle, arguments: Arguments) -> Platform:
-    if arguments.terms.tee is Tee.SGX:
+def check_listed(shown: Shown, path: str, content: bytes) -> None:
+    """Refuse a file of the evidence that is not the one in its code list."""
+    file = shown.code_list.find(path)
+    if file is None:
+        raise VerificationError(f"{path}: not in the code list")
+    if file.size != len(content) or not hmac.compare_digest(file.sha256, sha256(content)):
+        raise VerificationError(
+            f"{path}: sha256 {sha256(content).hex()}, the code list has {file.sha256.hex()}"
+        )
+
+
+def _platform(shown: Shown, tee: Tee) -> Platform:
+    if tee is Tee.SGX:
         return SGX_PLATFORM
     # The simulated TEE measures the interpreter it runs on.
-    return platform_of_runtime(file.path for file in received_runtime(bundle.manifest))
+    return platform_of_runtime(file.path for file in received_runtime(shown.manifest))

@@ -26,9 +26,11 @@ from sealroom.core.measurement.template import (
     START_PATH,
     MeasuredFile,
     computation_manifest,
+    service_manifest,
 )
 from sealroom.core.wire.arguments import Arguments
-from sealroom.core.wire.code_list import CodeList
+from sealroom.core.wire.code_list import CodeList, FileList, ServiceCode
+from sealroom.core.wire.service_arguments import Connections, ServiceArguments
 from sealroom.core.wire.terms import ENTRY
 
 MAX_NAMED_DIFFERENCES = 12
@@ -57,7 +59,29 @@ def rebuild_manifest(
     )
 
 
-def code_files(code_list: CodeList) -> tuple[MeasuredFile, ...]:
+def rebuild_service_manifest(
+    *,
+    arguments: ServiceArguments,
+    code_list: ServiceCode,
+    packages: tuple[MeasuredFile, ...],
+    release: Release,
+    pal: KnownPal,
+    runtime: tuple[MeasuredFile, ...],
+) -> bytes:
+    """Return the manifest, byte for byte, that this service has in this release."""
+    return service_manifest(
+        arguments_sha256=hashlib.sha256(arguments.to_bytes()).digest(),
+        first_party=release.service_first_party,
+        code=code_files(code_list),
+        packages=packages,
+        runtime=runtime,
+        max_memory=arguments.max_memory,
+        connects=arguments.connect is Connections.ANY,
+        pal=pal,
+    )
+
+
+def code_files(code_list: FileList) -> tuple[MeasuredFile, ...]:
     """Return the Code Provider's files as they lie in the launch folder."""
     return tuple(
         MeasuredFile(path=f"{CODE_FOLDER}/{file.path}", sha256=file.sha256) for file in code_list.files
