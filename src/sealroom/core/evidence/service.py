@@ -192,7 +192,7 @@ def accepted_service(appraisal: ServiceAppraisal) -> VerifiedService:
 
 
 def insecure_simulated_service(appraisal: ServiceAppraisal) -> SimulatedService:
-    """Return the service of an appraisal that lacks Intel's root alone; raises its refusal for every other."""
+    """Return the service of an appraisal that lacks Intel's root alone; raises its refusal for others."""
     if not appraisal.verdict.passed_but_simulated:
         raise refusal(appraisal.verdict)
     tcb, certificate, arguments, box_pk, mrenclave = _accepted_parts(appraisal)
