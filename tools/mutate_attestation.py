@@ -30,6 +30,7 @@ SOURCE = ROOT / "src"
 TABLE = ROOT / "docs" / "mutation.md"
 ATTESTATION = "sealroom/core/attestation"
 EVIDENCE = (
+    "channel",
     "closed",
     "code",
     "contract",
@@ -41,6 +42,10 @@ EVIDENCE = (
     "platform",
     "policy",
     "policy_values",
+    "service",
+    "service_contract",
+    "service_measured",
+    "shown",
 )
 ERRORS = frozenset({"MalformedError", "VerificationError", "CollateralError", "PolicyError", "stale"})
 ATTESTATION_TESTS = (
@@ -79,6 +84,11 @@ OWN_TESTS = {
     "measured": "test_every_check.py",
     "packages": "test_every_check.py",
     "policy": "test_policy.py",
+    "service": "test_verify_service.py",
+    "service_contract": "test_verify_service.py",
+    "service_measured": "test_verify_service.py",
+    "channel": "test_appraise_channel.py",
+    "shown": "test_every_check.py",
     "policy_values": "test_policy.py",
     "genuine": "test_lone_quote.py",
     "lone_quote": "test_lone_quote.py",

@@ -15,10 +15,12 @@ _COMMANDS = {
     "new": "service_new",
     "package": "service_package",
     "restart": "service_restart",
+    "seal": "service_seal",
     "spawn": "service_spawn",
     "status": "service_status",
     "stop": "service_stop",
     "test": "service_test",
+    "verify": "service_verify",
 }
 
 

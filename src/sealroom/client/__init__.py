@@ -9,6 +9,8 @@ A map; names are loaded when they are first used:
 - `read_invitation`, `parse_arguments`, `load_policy`: from text to value.
 - `Consent`, `DeliveryBlockedError`: how often a key may leave (`delivery_journal`, docs/spec/journal.md).
 - `create_identity`, `load_identity`, `Contacts`: the home's own files.
+- `connect`, `pinned_context`: calling a service, over connections that are proven to end in its enclave, or
+  only pinned (`service.calling`).
 - `Step`, `next_steps`: what a participant does next (`join`).
 
 Must never: trust a server. Whatever it says is shown as its word, and what is decided rests on the home.
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from sealroom.client.roles import ComputationOwner as ComputationOwner
     from sealroom.client.roles import DataProvider as DataProvider
     from sealroom.client.roles import ResultConsumer as ResultConsumer
+    from sealroom.client.service.calling.connecting import connect as connect
+    from sealroom.client.service.calling.connecting import pinned_context as pinned_context
     from sealroom.client.session import Client as Client
     from sealroom.client.transport import ServerAddress as ServerAddress
     from sealroom.core.wire.arguments import parse_arguments as parse_arguments
@@ -55,12 +59,14 @@ _WHERE = {
     "ServerAddress": "sealroom.client.transport",
     "State": "sealroom.client.computation",
     "Step": "sealroom.client.join",
+    "connect": "sealroom.client.service.calling.connecting",
     "create_identity": "sealroom.client.identity",
     "gather_facts": "sealroom.client.join",
     "load_identity": "sealroom.client.identity",
     "load_policy": "sealroom.adapters.policies",
     "next_steps": "sealroom.client.join",
     "parse_arguments": "sealroom.core.wire.arguments",
+    "pinned_context": "sealroom.client.service.calling.connecting",
     "read_invitation": "sealroom.client.invitations",
 }
 

@@ -59,7 +59,7 @@ def fetch_service_wheels(question: ServiceQuestion, home: Home, *, progress: Pro
 
 
 def assess_service(question: ServiceQuestion, home: Home, *, now: datetime) -> ServiceAppraisal:
-    """Make every check; what comes back decides nothing by itself. Raises `MalformedError` for no evidence."""
+    """Make every check; what comes back decides nothing. Raises `MalformedError` for what is no evidence."""
     requirements = parse_requirements(question.package.requirements or b"")
     return appraise_service_evidence(
         question.evidence,

@@ -3,7 +3,7 @@
 import hashlib
 import ssl
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
 
@@ -32,6 +32,7 @@ from sealroom.core.wire.service_arguments import (
 from sealroom.core.wire.service_evidence import ServiceEvidence
 from sealroom.core.wire.terms import Tee
 from sealroom.insecure.collateral import Wish, make_collateral
+from sealroom.insecure.pki import SimulationPki
 from sealroom.insecure.quoting import QuotingEnclave, ReportBody
 
 SERVICE = UUID("7d3f4b1e-9a53-4f0f-8b0a-0c9d4d6f2a11")
@@ -66,6 +67,11 @@ def tls_key(number: int = 0) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(1000 + number, ec.SECP256R1())
 
 
+@cache
+def measured(manifest: bytes) -> bytes:
+    return measure(manifest, w.synthetic_pal()).mrenclave
+
+
 def point(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(
         serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
@@ -83,9 +89,14 @@ class ServiceWorld:
     pal: w.KnownPal = w.PAL
     manifest: bytes | None = None
     report: dict[str, object] = field(default_factory=dict)
-    quoted_key: int = 0
-    signing_key: int = 0
+    quoted_key: int | None = None
+    signing_key: int | None = None
     not_after_days: int = 90
+    at: datetime = w.NOW
+    dns_names: tuple[str, ...] = ("scores.example",)
+    addresses: tuple[bytes, ...] = (bytes((127, 0, 0, 1)),)
+    key: int = 0
+    pki: SimulationPki = field(default_factory=w.pki)
     shown: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -103,41 +114,48 @@ class ServiceWorld:
 
     @property
     def mrenclave(self) -> bytes:
-        return measure(self.built_manifest, w.synthetic_pal()).mrenclave
+        return measured(self.built_manifest)
 
     def quote(self, report_data: bytes, **changes: object) -> bytes:
         body = ReportBody(mrenclave=self.mrenclave, report_data=report_data)
-        return QuotingEnclave(w.pki()).quote(replace(body, **{**self.report, **changes}))
+        return QuotingEnclave(self.pki).quote(replace(body, **{**self.report, **changes}))
 
     @property
     def certificate(self) -> bytes:
         """The DER of the certificate that carries the quote."""
         bound = report_data_of_key(
             KeyBinding.UNCOMPRESSED_POINT,
-            p256_key(point(tls_key(self.quoted_key))),
+            p256_key(point(tls_key(self.key if self.quoted_key is None else self.quoted_key))),
             claims_buffer=None,
             caller_data=BOX_PK,
         )
         return make_certificate(
             CertificateFields(
                 common_name="scores.example",
-                dns_names=("scores.example",),
+                dns_names=self.dns_names,
+                addresses=self.addresses,
                 serial=7,
-                not_before=w.NOW - timedelta(hours=1),
-                not_after=w.NOW + timedelta(days=self.not_after_days),
+                not_before=self.at - timedelta(hours=1),
+                not_after=self.at + timedelta(days=self.not_after_days),
             ),
-            key=p256_key(point(tls_key())),
+            key=p256_key(point(tls_key(self.key))),
             form=EvidenceForm.SGX_QUOTE,
             evidence=self.quote(bound),
-            sign=lambda message: tls_key(self.signing_key).sign(message, ec.ECDSA(hashes.SHA256())),
+            sign=lambda message: tls_key(self.key if self.signing_key is None else self.signing_key).sign(
+                message, ec.ECDSA(hashes.SHA256())
+            ),
         )
+
+    def sign(self, message: bytes) -> bytes:
+        signer = tls_key(self.key if self.signing_key is None else self.signing_key)
+        return signer.sign(message, ec.ECDSA(hashes.SHA256()))
 
     @property
     def evidence(self) -> ServiceEvidence:
         made = ServiceEvidence(
             release="0.1.0",
             certificate=pem(self.certificate),
-            collateral=collateral(),
+            collateral=RawCollateral(**make_collateral(self.pki, now=self.at)),
             manifest=self.built_manifest,
             arguments=self.arguments.to_bytes(),
             requirements=None,

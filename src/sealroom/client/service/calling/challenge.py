@@ -19,7 +19,7 @@ from sealroom.core.wire.report_data import MAX_QUOTE_BYTES
 
 CHALLENGE_SECONDS = 30.0
 _READ_BYTES = 65536
-_OK, _BUSY, _UNANSWERED = 200, 429, (404, 426, 503)
+_OK, _BUSY = 200, 429
 
 
 def prove(connection: TlsConnection, judge: Judge, *, authority: str) -> Believed:
@@ -57,12 +57,10 @@ def _ask(connection: TlsConnection, nonce: bytes, authority: str) -> bytes:
         raise TransportError(f"{authority}: the channel challenge was not answered: {exc}") from exc
     if status == _BUSY:
         raise TransportError(f"{authority}: too many callers ask for the channel challenge; try again")
-    if status in _UNANSWERED:
-        raise VerificationError(
-            f"{authority}: answers the channel challenge with {status}: nothing is proven"
-        )
     if status != _OK:
-        raise VerificationError(f"{authority}: answers the channel challenge with {status}, expected {_OK}")
+        raise VerificationError(
+            f"{authority}: answers the channel challenge with {status}, expected {_OK}: nothing is proven"
+        )
     return body
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 import httpcore
 import requests
 from requests.adapters import BaseAdapter
+from requests.cookies import extract_cookies_to_jar
 from requests.models import PreparedRequest, Response
-from urllib3 import HTTPResponse
+from requests.utils import get_encoding_from_headers
+from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from sealroom.client.service.calling.backend import Origin
 from sealroom.client.service.calling.connecting import TIMEOUT_SECONDS, origin_of
@@ -40,7 +42,7 @@ class NowhereElse(BaseAdapter):
         super().__init__()
         self._origin = origin
 
-    def send(self, request: PreparedRequest, **_: object) -> NoReturn:
+    def send(self, *_: object, **__: object) -> NoReturn:
         """Refuse."""
         raise TransportError(f"this session talks to https://{self._origin.authority} alone")
 
@@ -49,7 +51,7 @@ class NowhereElse(BaseAdapter):
 
 
 class ServiceAdapter(BaseAdapter):
-    """Sends what requests prepared over proven connections; `verify`, `cert` and `proxies` say nothing here."""
+    """Sends what requests prepared over proven connections; `verify`, `cert` and `proxies` mean nothing."""
 
     def __init__(self, origin: Origin, trust: Trust) -> None:
         super().__init__()
@@ -104,21 +106,40 @@ def _body(request: PreparedRequest) -> bytes | Iterator[bytes] | None:
 
 
 def _response(request: PreparedRequest, answer: httpcore.Response, *, stream: bool) -> Response:
-    headers = http.client.HTTPMessage()
+    message = http.client.HTTPMessage()
     for name, value in answer.headers:
-        headers.add_header(name.decode("latin-1"), value.decode("latin-1"))
-    raw = HTTPResponse(body=_Readable(answer), headers=headers, status=answer.status, preload_content=False)
+        message.add_header(name.decode("latin-1"), value.decode("latin-1"))
+    raw = HTTPResponse(
+        body=cast("IO[bytes]", _Readable(answer)),
+        headers=HTTPHeaderDict(message.items()),
+        status=answer.status,
+        preload_content=False,
+        # Where requests looks for cookies.
+        original_response=cast("http.client.HTTPResponse", _Original(message)),
+    )
     response = Response()
     response.status_code = answer.status
     response.headers.update(raw.headers)
     response.raw = raw
     response.url = request.url or ""
     response.request = request
-    response.encoding = requests.utils.get_encoding_from_headers(response.headers)
-    requests.cookies.extract_cookies_to_jar(response.cookies, request, raw)
+    response.encoding = get_encoding_from_headers(response.headers)
+    extract_cookies_to_jar(response.cookies, request, raw)
     if not stream:
         _ = response.content
     return response
+
+
+class _Original:
+    """The headers of an answer, where requests expects those of `http.client`."""
+
+    def __init__(self, message: http.client.HTTPMessage) -> None:
+        self.msg = message
+
+    def isclosed(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
 
 
 class _Readable:
