@@ -7,18 +7,17 @@ Must never end a run without its closing. Spec: docs/spec/enclave-session.md, "L
 
 from __future__ import annotations
 
-import threading
+import _thread
+import time
 from collections.abc import Callable
 
 
-class Deadline:
-    """Calls `expire` once, from a thread of its own, when `seconds` are over."""
+def end_after(seconds: int, expire: Callable[[], None]) -> None:
+    """Have `expire` called once, by a thread of its own, when `seconds` are over."""
 
-    def __init__(self, seconds: int, expire: Callable[[], None]) -> None:
-        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), expire)
-        self._timer.name = "deadline"
-        self._timer.daemon = True
+    def wait() -> None:
+        time.sleep(min(seconds, _thread.TIMEOUT_MAX))
+        expire()
 
-    def start(self) -> None:
-        """Start counting."""
-        self._timer.start()
+    # Not one of `threading.enumerate()`: a program that joins all threads means its own.
+    _thread.start_new_thread(wait, ())

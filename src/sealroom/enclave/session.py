@@ -35,7 +35,7 @@ from sealroom.enclave.host_writer import HostWriter
 from sealroom.enclave.identity.attestation import attest, device_folder
 from sealroom.enclave.importer import Importer
 from sealroom.enclave.inputs import Input
-from sealroom.enclave.limits import Deadline
+from sealroom.enclave.limits import end_after
 from sealroom.enclave.log_capture import LogCapture
 from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.opening import Opened, open_receipt
@@ -195,7 +195,7 @@ def _run(enclave: _Enclave, ready: _Ready) -> NoReturn:
     log = LogCapture(limits.max_log_bytes)
     run = Run(own=own, opened=opened, outputs=outputs, log=log, spool=enclave.spool)
     enclave.writer.take_over(writable=(tempfile.gettempdir(),))
-    Deadline(limits.max_seconds, lambda: run.finish(Ending(outcome=Outcome.LIMIT))).start()
+    end_after(limits.max_seconds, lambda: run.finish(Ending(outcome=Outcome.LIMIT)))
     log.start()
     importer = Importer(ready.code, str(enclave.base / _PROGRAM))
     program_api.attach(

@@ -49,18 +49,17 @@ def give_up(*, keep: tuple[str, ...]) -> bool:
         os.close(rules)
 
 
-def take_own_descriptors() -> bool:
-    """Open files for this thread alone, from now on; returns whether the kernel took it.
+def take_own_descriptors() -> None:
+    """Open files for this thread alone, from now on, where the kernel can.
 
     Its standard streams then lead nowhere: those of the process belong to the program's log.
     """
     if _libc.unshare(_CLONE_FILES) != 0:
-        return False
+        return
     nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for stream in _STREAMS:
         os.dup2(nowhere, stream)
     os.close(nowhere)
-    return True
 
 
 def _allow(rules: int, path: str, rights: int) -> bool:

@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from enclave_world import World
 
-from sealroom.enclave.host_writer import HostWriter
 from sealroom.enclave.messages import HostFolder
 from sealroom.enclave.write_rights import _CREATE_RULESET, _QUERY_VERSION, _call
 
@@ -99,13 +97,77 @@ folder.discard("results/0")
     assert sorted(path.name for path in (folders[0] / "results").iterdir()) == ["2"]
 
 
-def test_a_finalizer_in_the_writing_thread_does_not_wait_for_itself() -> None:
-    writer = HostWriter()
-    writer._thread = thread = threading.Thread(target=lambda: found.append(writer.do(lambda: "done")))
-    found: list[str] = []
-    thread.start()
-    thread.join(10)
-    assert found == ["done"]
+@needs_landlock
+def test_what_a_program_drops_ends_in_its_own_threads(world: World) -> None:
+    # Each is one of a cycle, so the collector finds it, in whatever thread something is made just then.
+    world.code = {
+        "run.py": "import tempfile, threading\nfrom sealroom.enclave import Enclave\n"
+        "enclave, closed_by = Enclave(), set()\n"
+        "class Notes:\n"
+        "    def __init__(self):\n"
+        "        self.own, self.file = self, open(tempfile.mktemp(), 'w')\n"
+        "        self.file.write('canary' + '-7c1f')\n"
+        "    def __del__(self):\n"
+        "        closed_by.add(threading.get_native_id())\n"
+        "        self.file.close()\n"
+        "tables = [enclave.output(f'table-{k}') for k in range(20)]\n"
+        "for number in range(400):\n"
+        "    Notes()\n"
+        "    enclave.write(b'row', name=f'row-{number}')\n"
+        "for table in tables:\n"
+        "    table.write(b'all')\n"
+        "    table.close()\n"
+        "print(closed_by == {threading.get_native_id()})\n"
+    }
+    (world.base / "scratch").mkdir()
+    world.environment = {"TMPDIR": str(world.base / "scratch")}
+    assert world.run() == 0
+    assert world.log(world.consumers[0]) == "True\n"
+    assert [world.result(0, k, f"table-{k}") for k in range(20)] == [b"all"] * 20
+
+
+def test_a_change_that_asks_for_another_does_not_wait_for_itself() -> None:
+    _python("""
+from sealroom.enclave.host_writer import HostWriter
+writer = HostWriter()
+writer.take_over(writable=("/tmp",))
+assert writer.do(lambda: writer.do(lambda: "done")) == "done"
+""")
+
+
+def test_an_exception_that_was_dropped_leaves_nothing_to_the_writing_thread() -> None:
+    _python("""
+import gc, threading
+from sealroom.enclave.host_writer import HostWriter
+writer, ended_by = HostWriter(), set()
+writer.take_over(writable=("/tmp",))
+gc.disable()
+class Local:
+    def __del__(self):
+        ended_by.add(threading.get_ident())
+def fail():
+    raise OSError
+def attempt():
+    local = Local()
+    try:
+        writer.do(fail)
+    except OSError:
+        pass
+for _ in range(1000):
+    attempt()
+assert ended_by == {threading.get_ident()}, ended_by
+assert not gc.isenabled() and writer.do(gc.isenabled) is False
+gc.enable()
+assert writer.do(gc.isenabled) is False and gc.isenabled()
+""")
+
+
+def test_threads_of_ours_are_not_among_those_that_a_program_joins(world: World) -> None:
+    world.code = {
+        "run.py": "import threading\nfor thread in threading.enumerate():\n"
+        "    if thread is not threading.main_thread():\n        thread.join()\n"
+    }
+    assert world.run() == 0
 
 
 def test_what_a_change_raises_is_raised_where_it_was_asked_for(tmp_path: Path) -> None:
