@@ -1,5 +1,7 @@
 # Everything a newcomer or a contributor runs. `make demo` and `make test` set themselves up.
 PYTHON ?= python3
+# What the demonstration's servers start enclaves with: simulated or gramine-direct.
+LAUNCHER ?= simulated
 BIN := .venv/bin
 # Unit tests write small files and wait for the disk each time: memory is a disk that does not wait.
 QUICK := $(shell test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp})
@@ -7,7 +9,7 @@ QUICK := $(shell test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp})
 .PHONY: demo test unit slow lint bench lock docs clean
 
 demo: .venv/ready
-	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m examples.demo
+	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m examples.demo --launcher $(LAUNCHER)
 
 # Unit tests, then one end-to-end run of each kind.
 test: unit

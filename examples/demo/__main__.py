@@ -1,14 +1,17 @@
 """`make demo`: one sealed computation between four parties, then three attempts to cheat.
 
+    python -m examples.demo [--launcher gramine-direct]
+
 Ends with 0 only when every step did what it says. Everything stays in one folder; nothing is left running.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from examples.demo.clinical_table import hospital_tables, largest_difference, train_in_the_open
@@ -28,12 +31,20 @@ TOLERANCE = 1e-6
 
 def main() -> int:
     """Play everything; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m examples.demo")
+    parser.add_argument(
+        "--launcher",
+        choices=["simulated", "gramine-direct"],
+        default="simulated",
+        help="what the servers start enclaves with; both are simulated",
+    )
+    launcher = parser.parse_args().launcher
     story = Story()
     folder = FOLDER.absolute()
     try:
         _empty(folder)
         with processes(folder) as running:
-            _play(story, folder, running)
+            _play(story, folder, Servers(running=running, launcher=launcher))
     except DemoError as failure:
         story.panel("The demonstration failed", [str(failure)], style="red")
         return 1
@@ -51,7 +62,22 @@ def _empty(folder: Path) -> None:
     mark.touch()
 
 
-def _play(story: Story, folder: Path, running: Processes) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """The processes of the demonstration, and what its servers start enclaves with."""
+
+    running: Processes
+    launcher: str
+
+    def start(self, who: str, data: Path) -> Address:
+        """Start a server; returns where it listens."""
+        words = ["server", "--data", str(data), "--port", "0", "--launcher", self.launcher, "--json"]
+        self.running.start(who, "sealroom.cli.main", words)
+        listening = self.running.first_line(who)
+        return Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
+
+
+def _play(story: Story, folder: Path, servers: Servers) -> None:
     story.chapter("Two hospitals, one model: the records stay sealed")
     tables = hospital_tables()
     records = folder / "records"
@@ -61,8 +87,8 @@ def _play(story: Story, folder: Path, running: Processes) -> None:
         patients = len(table.splitlines()) - 1
         story.tell(who, f"holds the records of {patients} patients, {len(table):,} bytes of CSV")
     _get_the_wheels(folder)
-    address = _start_server(story, folder, running, "operator")
-    scene = _scene("main", folder, running, address, Telling(story, keys=len(EMAILS)))
+    address = _start_server(story, folder, servers, "operator")
+    scene = _scene("main", folder, servers.running, address, Telling(story, keys=len(EMAILS)))
     scene.play()
     model = _result(scene)
     coefficients = model["coefficients"]
@@ -75,7 +101,7 @@ def _play(story: Story, folder: Path, running: Processes) -> None:
     story.aside(f"scikit-learn (newton-cholesky): largest difference of any coefficient {difference:.1e}")
     if not difference <= TOLERANCE:
         raise DemoError(f"the sealed model differs from the open one by {difference}")
-    refusals = _refusals(story, folder, running, address)
+    refusals = _refusals(story, folder, servers, address)
     ending = Ending(
         scene=scene,
         model=model,
@@ -95,16 +121,16 @@ def _get_the_wheels(folder: Path) -> None:
         raise DemoError(f"the wheels of the program could not be downloaded: {failure}") from failure
 
 
-def _refusals(story: Story, folder: Path, running: Processes, address: Address) -> list[tuple[str, Event]]:
+def _refusals(story: Story, folder: Path, servers: Servers, address: Address) -> list[tuple[str, Event]]:
     """Play the three attempts; each must end in a signed refusal with its reason."""
-    found = []
+    found, running = [], servers.running
     story.chapter("Attempt 1: one participant was given another word, with a checksum that fits")
     scene = _scene("another-word", folder, running, address, Telling(story, keys=len(EMAILS), brief=True))
     scene.wrong_word = "hospital-b"
     scene.play()
     found.append(("an invitation with another word", _refused(scene, "words-differ")))
     story.chapter("Attempt 2: the operator drops one hospital's file")
-    hostile = _start_hostile_operator(story, folder, running)
+    hostile = _start_hostile_operator(story, folder, servers)
     scene = _scene("drop-file", folder, running, hostile, Telling(story, keys=len(EMAILS), brief=True))
     scene.play()
     found.append(("the operator drops one hospital's file", _refused(scene, "inputs-differ")))
@@ -118,9 +144,9 @@ def _refusals(story: Story, folder: Path, running: Processes, address: Address) 
     return found
 
 
-def _start_hostile_operator(story: Story, folder: Path, running: Processes) -> Address:
+def _start_hostile_operator(story: Story, folder: Path, servers: Servers) -> Address:
     """Put a hostile operator in front of a server of its own."""
-    address = _start_server(story, folder, running, "second operator")
+    address, running = _start_server(story, folder, servers, "second operator"), servers.running
     settings = Settings(
         attacks=["drop-file", "copy-delivery"],
         victim=EMAILS["hospital-b"],
@@ -135,12 +161,10 @@ def _start_hostile_operator(story: Story, folder: Path, running: Processes) -> A
     return Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
 
 
-def _start_server(story: Story, folder: Path, running: Processes, who: str) -> Address:
-    data = folder / who.replace(" ", "-")
-    running.start(who, "sealroom.cli.main", ["server", "--data", str(data), "--port", "0", "--json"])
-    listening = running.first_line(who)
-    story.tell("operator", f"runs a server at {listening['url']}, in a process of its own")
-    return Address(url=str(listening["url"]), certificate=str(listening["certificate_sha256"]))
+def _start_server(story: Story, folder: Path, servers: Servers, who: str) -> Address:
+    address = servers.start(who, folder / who.replace(" ", "-"))
+    story.tell("operator", f"runs a server at {address.url}, in a process of its own")
+    return address
 
 
 def _scene(name: str, folder: Path, running: Processes, address: Address, telling: Telling) -> Scene:
