@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from example_runner import EXAMPLES, LIMITS
+from gramine_start import IMPORTS, NOTHING, parts_of_start, seconds_to_run
 from platform_processes import wait_until
 from platform_world import Platform, World
 
+from examples.demo.clinical_table import hospital_tables, largest_difference, train_in_the_open
+from examples.ready_wheels import ready
 from sealroom.client import State
+from sealroom.core.measurement.manifest import parse_manifest
 from sealroom.core.wire.receipt_closing import Outcome
 
 pytestmark = [
@@ -79,3 +84,42 @@ def test_a_file_that_nobody_measured_is_refused_by_gramine(world: World) -> None
     (result,) = scene.readers[0].results()
     found = json.loads(result.path.read_bytes().replace(b"'", b'"'))
     assert found[0] == found[2] == "FileNotFoundError"
+
+
+def test_the_demonstration_trains_its_model_and_where_its_start_goes(world: World) -> None:
+    """Run it with `-s` to read the parts; docs/deploy-sgx.md has those of one run."""
+    program = shutil.which("gramine-direct")
+    assert program is not None
+    tables = hospital_tables()
+    code = ready(EXAMPLES / "demo/code", world.root / "program")
+    scene = world.scene(data_providers=len(tables), limits=LIMITS)
+    scene.register()
+    for number, table in enumerate(tables):
+        scene.send_data(number, {"records.csv": table})
+        scene.data[number].done()
+    code.give_wheels_to(scene.code.client.home)
+    scene.code.send(code.folder)
+    scene.wait_for(State.AWAITING_KEYS, seconds=180)
+    folder = scene.launch_folder
+    rows = parse_manifest((folder / "direct.manifest").read_bytes())["sgx"]["trusted_files"]
+    parts = parts_of_start(folder)
+    few = seconds_to_run(program, folder, NOTHING, all_files=False)
+    listed = seconds_to_run(program, folder, NOTHING)
+    imported = seconds_to_run(program, folder, IMPORTS)
+    scene.deliver_all()
+    scene.wait_for(State.SUCCEEDED, seconds=180)
+    closing = scene.readers[0].receipt().closing
+    assert closing is not None
+    running = (closing.host_ended - closing.host_started).total_seconds()
+    print(f"\n{len(rows)} trusted files under gramine-direct")
+    for part in parts:
+        print(part)
+    print(f"{sum(part.seconds for part in parts):6.2f} s  all of it. Of Gramine and Python, by themselves:")
+    print(f"{few:6.2f} s  an interpreter that does nothing, the runtime's files listed")
+    print(f"{listed - few:6.2f} s  more with all files listed")
+    print(f"{imported - listed:6.2f} s  more to import sealroom")
+    print(f"{running:6.2f} s  afterwards, the run itself: packages imported, the model trained")
+    (result,) = scene.readers[0].results()
+    model = json.loads(result.path.read_bytes())
+    difference = largest_difference(model["coefficients"], model["intercept"], train_in_the_open(tables))
+    assert difference < 1e-6
