@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from example_runner import EXAMPLES, LIMITS
 from gramine_start import IMPORTS, NOTHING, parts_of_start, seconds_to_run
 from platform_processes import wait_until
@@ -14,6 +15,7 @@ from platform_world import Platform, World
 
 from examples.demo.clinical_table import hospital_tables, largest_difference, train_in_the_open
 from examples.ready_wheels import ready
+from sealroom.cli.main import sealroom
 from sealroom.client import State
 from sealroom.core.measurement.manifest import parse_manifest
 from sealroom.core.wire.receipt_closing import Outcome
@@ -84,6 +86,28 @@ def test_a_file_that_nobody_measured_is_refused_by_gramine(world: World) -> None
     (result,) = scene.readers[0].results()
     found = json.loads(result.path.read_bytes().replace(b"'", b'"'))
     assert found[0] == found[2] == "FileNotFoundError"
+
+
+def test_a_refused_file_is_named_to_the_code_provider_and_to_the_operator(
+    gramine: Platform, world: World
+) -> None:
+    """A file that the manifest forgot: here one that its operator put beside those that are measured."""
+    scene = world.scene().prepare(
+        {"run.py": "def main():\n    open('/sealroom/packages/table.csv')\nmain()\n"}
+    )
+    (scene.launch_folder / "packages" / "table.csv").write_text("")
+    scene.deliver_all()
+    scene.wait_for(State.FAILED)
+    words = ["logs", str(scene.uuid), "--home", str(scene.code.client.home.root)]
+    said = CliRunner().invoke(sealroom, words).output
+    assert "/sealroom/packages/table.csv  (unlisted)" in said
+    assert "line 2: open('/sealroom/packages/table.csv')" in said
+    assert 'sgx.trusted_files: "file:packages/table.csv",' in said
+    refused = f"computation {scene.uuid}, launch 1: refused: 'table.csv'"
+    wait_until(lambda: refused in gramine.server.complaints(), "the operator reads it")
+    # Nothing else was complained about.
+    assert [line for line in gramine.server.complaints().splitlines() if refused not in line] == []
+    (gramine.root / "server.err").write_text("")
 
 
 def test_the_demonstration_trains_its_model_and_where_its_start_goes(world: World) -> None:

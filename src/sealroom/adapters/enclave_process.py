@@ -17,6 +17,8 @@ from pathlib import Path
 from sealroom.core.measurement.refused_files import parse_refused_files, remedy_for
 
 EXIT_NOT_STARTED = 125
+# How a line about a refused file begins, for those who look for them in a log.
+REFUSED_FILE = "refused: "
 
 _PR_SET_PDEATHSIG = 1
 # Enclaves are started on Linux; this module can be imported and checked anywhere.
@@ -68,7 +70,7 @@ def explain_refused_files(console: Path, manifest: Mapping[str, object]) -> None
     for file in parse_refused_files(log):
         remedy = remedy_for(file, manifest, is_file=lambda path: Path(path).is_file())
         needed = f", needed by {file.needed_by}" if file.needed_by else ""
-        print(f"refused: {file.name!r}{needed}: {remedy.sentence} {remedy.line or ''}", file=sys.stderr)
+        print(f"{REFUSED_FILE}{file.name!r}{needed}: {remedy.sentence} {remedy.line or ''}", file=sys.stderr)
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -12,9 +12,9 @@ from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.manifest_files import BASE, BASE_HELP
 from sealroom.cli.measured_inputs import read_manifest
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
+from sealroom.cli.refused import Explained, explain_refusals, print_refusals, refusal_rows
 from sealroom.core.measurement.expansion import EntryKind
 from sealroom.core.measurement.manifest import parse_manifest
-from sealroom.core.measurement.refused_files import RefusedFile, Remedy, parse_refused_files, remedy_for
 
 MAX_LOG_BYTES = 16 << 20
 
@@ -33,34 +33,12 @@ def command(invocation: Invocation, log: Path, manifest: Path, base: Path) -> in
     document = parse_manifest(read_manifest(manifest))
     tree = HostTree(base)
     text = read_file(log, max_bytes=MAX_LOG_BYTES).decode(errors="replace")
-    found = [
-        (file, remedy_for(file, document, is_file=lambda path: tree.kind(path) is EntryKind.FILE))
-        for file in parse_refused_files(text)
-    ]
-    rows = [_row(file, remedy) for file, remedy in found]
-    invocation.console.result({"refused": rows}, lambda: _print(invocation, found))
+    found = explain_refusals(text, document, is_file=lambda path: tree.kind(path) is EntryKind.FILE)
+    invocation.console.result({"refused": refusal_rows(found)}, lambda: _print(invocation, found))
     return ExitCode.REFUSED if found else ExitCode.DONE
 
 
-def _row(file: RefusedFile, remedy: Remedy) -> dict[str, object]:
-    return {
-        "file": file.name,
-        "refusal": file.refusal.value,
-        "needed_by": file.needed_by,
-        "do": remedy.sentence,
-        "key": remedy.key,
-        "line": remedy.line,
-    }
-
-
-def _print(invocation: Invocation, found: list[tuple[RefusedFile, Remedy]]) -> None:
-    console = invocation.console
+def _print(invocation: Invocation, found: tuple[Explained, ...]) -> None:
     if not found:
-        console.say("no file was refused")
-    for file, remedy in found:
-        console.say(f"{console.foreign(file.name)}  ({file.refusal.value})")
-        if file.needed_by is not None:
-            console.say(f"  needed by  {console.foreign(file.needed_by)}")
-        console.say(f"  do         {remedy.sentence}")
-        if remedy.line is not None:
-            console.say(f"  add        {remedy.key}: {console.foreign(remedy.line)}")
+        invocation.console.say("no file was refused")
+    print_refusals(invocation.console, found)

@@ -4,6 +4,7 @@ Every step reads first what the database knows and what the launch folder shows,
 It keeps nothing in memory, so a server killed anywhere in it finds the same situation again and goes on.
 """
 
+import logging
 import shutil
 from contextlib import suppress
 from dataclasses import asdict
@@ -31,7 +32,7 @@ from sealroom.server.launchers.base import (
     LaunchStatus,
     WheelSource,
 )
-from sealroom.server.launchers.host_files import EndReason
+from sealroom.server.launchers.host_files import HOST_FOLDER, EndReason, read_refused
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
 from sealroom.server.lifecycle import ENCLAVE, change
 from sealroom.server.platform import Platform
@@ -52,6 +53,7 @@ from sealroom.server.services.signed import read_closing, read_opening, read_ref
 from sealroom.server.services.wheels import StoredWheel, wheels_of
 from sealroom.server.states import Actor, Cause, State
 
+_log = logging.getLogger("sealroom.server")
 _GONE = (LaunchState.ABSENT, LaunchState.ENDED, LaunchState.LOST)
 # How long an enclave that finished may take to exit before its folder is removed under it.
 _EXIT_SECONDS = 15
@@ -253,6 +255,9 @@ class LaunchFollower:
         alive = self._launcher.watch(uuid, launch.epoch).state is LaunchState.ALIVE
         if alive and launch.ended_at is not None and (now - launch.ended_at).total_seconds() < _EXIT_SECONDS:
             return
+        # The folder goes, and with it the only place that says which files a manifest lacked.
+        for line in read_refused(self._launcher.folder(uuid, launch.epoch) / HOST_FOLDER):
+            _log.warning("computation %s, launch %d: %s", uuid, launch.epoch, line)
         self._launcher.discard(uuid, launch.epoch)
         with self._platform.store.write() as session:
             self._find(session, launch.id).cleared_at = now

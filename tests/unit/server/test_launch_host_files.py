@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from sealroom.core.errors import MalformedError
 from sealroom.server.launchers.host_files import (
+    LOG,
     EndReason,
     ExitRecord,
     LaunchOrder,
     SupervisorRecord,
     heartbeat_age,
     read_highest_epoch,
+    read_refused,
     read_small,
     write_whole,
 )
@@ -119,3 +121,16 @@ def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> No
     assert read_highest_epoch(tmp_path) == 22
     assert [path.name for path in tmp_path.iterdir()] == ["epoch"]
     assert (tmp_path / "epoch").stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_about_refused_files_are_taken_from_the_log_few_short_and_visible(tmp_path: Path) -> None:
+    assert read_refused(tmp_path) == ()
+    lines = ["gramine-direct: x", *(f"refused: {n}" for n in range(50)), " refused: not ours"]
+    (tmp_path / LOG).write_text("refused: \x1b[2J\u202e" + "x" * 1000 + "\n" + "\n".join(lines))
+    first, *others = read_refused(tmp_path)
+    assert first.startswith("refused: <U+001B>[2J<U+202E>xxx")
+    assert len(first) == 500
+    assert others == [f"refused: {n}" for n in range(19)]
+    (tmp_path / LOG).unlink()
+    (tmp_path / LOG).symlink_to("/etc/passwd")
+    assert read_refused(tmp_path) == ()

@@ -315,6 +315,25 @@ def test_the_folder_of_an_ended_launch_is_removed_when_its_process_is_gone(
         assert session.scalars(select(Launch.cleared_at)).one() is not None
 
 
+def test_the_operator_reads_which_files_were_refused_before_the_folder_goes(
+    study: Study, world: ServerWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    puppet = study.launch()
+    puppet.refuse(RefusalReason.WORDS_DIFFER)
+    world.follow(2)
+    host = world.launcher.folder(study.uuid, 1) / "host"
+    host.mkdir()
+    (host / "supervisor.log").write_text(
+        "gramine-direct: x\nrefused: 'a.py', needed by run.py, line 1: list it\n"
+    )
+    world.launcher.states[study.uuid, 1] = LaunchStatus(state=LaunchState.LOST)
+    world.follow()
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"computation {study.uuid}, launch 1: refused: 'a.py', needed by run.py, line 1: list it"
+    )
+
+
 def test_a_restart_at_every_step_changes_nothing(study: Study, world: ServerWorld) -> None:
     def step() -> None:
         world.restart()

@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
+from sealroom.adapters.enclave_process import REFUSED_FILE
 from sealroom.core.errors import MalformedError
+from sealroom.core.wire.foreign_text import visible
 
 HOST_FOLDER = "host"
 ORDER = "launch.json"
@@ -29,6 +31,7 @@ LOG = "supervisor.log"
 EPOCH = "epoch"
 
 _MAX_BYTES = 64 * 1024
+_MAX_LINES, _MAX_LINE = 20, 500
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _START_TIME_FIELD = 19  # of /proc/PID/stat after the name, which may hold blanks and brackets
 _ZOMBIE = "Z"
@@ -214,6 +217,22 @@ def read_highest_epoch(computation_folder: Path) -> int | None:
     if not raw.isdigit():
         raise MalformedError(f"{EPOCH}: not a number")
     return int(raw)
+
+
+def read_refused(host: Path) -> tuple[str, ...]:
+    """Return what the supervisor's log says of files that Gramine refused; the start of each line is ours.
+
+    A program can have files refused with names of its own choosing, so lines and their number are bounded,
+    and shown with control characters made visible.
+    """
+    try:
+        descriptor = os.open(host / LOG, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return ()
+    with os.fdopen(descriptor, "rb") as file:
+        lines = file.read(_MAX_BYTES).decode(errors="replace").split("\n")
+    refused = [visible(line)[:_MAX_LINE] for line in lines if line.startswith(REFUSED_FILE)]
+    return tuple(refused[:_MAX_LINES])
 
 
 def heartbeat_age(host: Path) -> float | None:
