@@ -142,6 +142,7 @@ def _client_code(failure: SealroomError) -> str | None:
     from sealroom.client.home import HomeError
     from sealroom.client.identity import IdentityError, PassphraseError
     from sealroom.client.service.code_keys import CodeKeyError
+    from sealroom.client.service.delivering import NotTakenError
     from sealroom.client.service.packing import NotLockedError
     from sealroom.client.service.trying import TrialError
     from sealroom.client.session import AccountError
@@ -164,6 +165,7 @@ def _client_code(failure: SealroomError) -> str | None:
         CodeKeyError: "code_key",
         NotLockedError: "not_locked",
         TrialError: "trial",
+        NotTakenError: "not_taken",
     }
     return next((code for kind, code in codes.items() if isinstance(failure, kind)), None)
 

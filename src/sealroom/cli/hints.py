@@ -130,6 +130,7 @@ CLIENT_HINTS: dict[str, str | None] = {
     # Services
     "code_key": "name the file with --key; whoever has no code key can neither open nor seal for the service",
     "not_locked": "sealroom lock PROJECT writes requirements.txt, with what an enclave serves by",
+    "not_taken": "sealroom service evidence NAME, for the code provider to seal anew: a box is for one start",
     "trial": "mend what the application said, and sealroom service test PROJECT again",
     "no_files": _SEND_DATA + "; or add --empty, if you bring none",
     "unknown_file": "sealroom data send {computation} FILE... sends one; the names are those of the files",

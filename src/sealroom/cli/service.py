@@ -15,6 +15,7 @@ _COMMANDS = {
     "new": "service_new",
     "package": "service_package",
     "restart": "service_restart",
+    "run": "service_run",
     "seal": "service_seal",
     "spawn": "service_spawn",
     "status": "service_status",

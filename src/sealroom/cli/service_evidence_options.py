@@ -23,9 +23,11 @@ from sealroom.cli.console import read_file
 from sealroom.cli.evidence_certificate import certificate_der
 from sealroom.cli.options import INPUT_FILE, Invocation, UuidType, command_options
 from sealroom.cli.sources import SourceType, fetch_documents
+from sealroom.cli.verdicts import print_verdict
 from sealroom.client.service.verification import ServiceQuestion, assess_service, fetch_service_wheels
 from sealroom.core.attestation.ratls import parse_ratls_certificate
 from sealroom.core.evidence.service import ServiceAppraisal
+from sealroom.core.evidence.verdict import Verdict
 from sealroom.core.measurement.service_package import read_package
 from sealroom.core.sealing.service_key import CodeKey, service_id
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, MAX_COLLATERAL_BYTES
@@ -37,7 +39,6 @@ R = TypeVar("R")
 ACCEPT_SIMULATED = "--insecure-accept-simulated"
 
 _OPTIONS = (
-    click.argument("evidence", type=INPUT_FILE),
     click.option(
         "--package",
         type=INPUT_FILE,
@@ -85,7 +86,6 @@ _OPTIONS = (
 class EvidenceChoices:
     """What a command was told about the service that it verifies."""
 
-    evidence: Path
     package: Path
     policy: str
     service: UUID | None
@@ -121,25 +121,36 @@ def evidence_options(function: Callable[Concatenate[Invocation, EvidenceChoices,
 
 
 def verify_choices(
-    invocation: Invocation, choices: EvidenceChoices, *, code_key: CodeKey | None = None
+    invocation: Invocation, choices: EvidenceChoices, evidence: bytes, *, code_key: CodeKey | None = None
 ) -> Assessed:
     """Fetch what is missing, and make every check. Who has the code key knows the id by it."""
-    raw = read_file(choices.evidence, max_bytes=MAX_BUNDLE_BYTES)
     with choices.package.open("rb") as file:
         package = read_package(file)
     now, home = datetime.now(UTC), invocation.open_home()
     question = ServiceQuestion(
-        evidence=raw,
+        evidence=evidence,
         package=package,
         policy=load_policy(choices.policy),
         service=choices.service if code_key is None else service_id(code_key, package.config.name),
         host=choices.host,
-        collateral=_collateral(invocation, choices, raw, now),
+        collateral=_collateral(invocation, choices, evidence, now),
         insecure_accept_plain=choices.accept_plain,
     )
     with invocation.console.transfers(unit="files") as progress:
         fetch_service_wheels(question, home, progress=progress)
     return Assessed(question=question, appraisal=assess_service(question, home, now=now))
+
+
+def read_evidence(path: Path) -> bytes:
+    """Read an evidence file; raises `MalformedError` for one that is too large."""
+    return read_file(path, max_bytes=MAX_BUNDLE_BYTES)
+
+
+def refuse(invocation: Invocation, verdict: Verdict) -> None:
+    """Show a verdict that does not accept, and what is left to do."""
+    print_verdict(verdict, invocation.console)
+    if verdict.passed_but_simulated:
+        invocation.console.next_step(f"{ACCEPT_SIMULATED}, if a simulation is what you want")
 
 
 def _collateral(

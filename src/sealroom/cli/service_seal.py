@@ -13,9 +13,10 @@ from sealroom.cli.console import read_file
 from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.options import INPUT_FILE, INPUT_FOLDER, OUTPUT_FILE, Invocation
 from sealroom.cli.service_evidence_options import (
-    ACCEPT_SIMULATED,
     EvidenceChoices,
     evidence_options,
+    read_evidence,
+    refuse,
     verify_choices,
 )
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
@@ -24,13 +25,13 @@ from sealroom.client.service.code_keys import load_code_key
 from sealroom.client.service.project import CODE_KEY, SECRETS, SECRETS_TO_SEAL, read_secrets
 from sealroom.client.service.verification import decide_service
 from sealroom.core.errors import MalformedError
-from sealroom.core.evidence.verdict import Verdict
 from sealroom.core.sealing.service_sealing import ServiceSecrets, seal_to_service
 
 _MAX_TLS_KEY_BYTES = 64 * 1024
 
 
 @click.command("seal")
+@click.argument("evidence", type=INPUT_FILE)
 @evidence_options
 @click.option(
     "--project",
@@ -47,7 +48,13 @@ _MAX_TLS_KEY_BYTES = 64 * 1024
 )
 @click.option("--to", type=OUTPUT_FILE, required=True, help="What the operator passes on.")
 def command(
-    invocation: Invocation, choices: EvidenceChoices, /, project: Path | None, to: Path, **files: Path | None
+    invocation: Invocation,
+    choices: EvidenceChoices,
+    /,
+    evidence: Path,
+    project: Path | None,
+    to: Path,
+    **files: Path | None,
 ) -> int:
     """Seal the code key and secrets to the service in EVIDENCE, after verifying it; there is no skip.
 
@@ -59,12 +66,12 @@ def command(
     if places.key is None:
         raise click.UsageError("expected --project or --key: the code key is what is sealed")
     code_key = load_code_key(places.key)
-    assessed = verify_choices(invocation, choices, code_key=code_key)
+    assessed = verify_choices(invocation, choices, read_evidence(evidence), code_key=code_key)
     verdict = assessed.appraisal.verdict
     exit_code = verdict_exit_code(verdict, accept_simulated=choices.accept_simulated)
     if exit_code is not ExitCode.DONE:
         refused = {**verdict_document(verdict, of="service"), "sealed": None}
-        invocation.console.result(refused, lambda: _refuse(invocation, verdict))
+        invocation.console.result(refused, lambda: refuse(invocation, verdict))
         return exit_code
     service = decide_service(assessed.appraisal, insecure_accept_simulated=choices.accept_simulated)
     secrets = ServiceSecrets(
@@ -128,9 +135,3 @@ def _tls_key(path: Path | None) -> str | None:
     except UnicodeDecodeError:
         # Not from it: its text quotes what could not be read.
         raise MalformedError("tls key: expected PEM") from None
-
-
-def _refuse(invocation: Invocation, verdict: Verdict) -> None:
-    print_verdict(verdict, invocation.console)
-    if verdict.passed_but_simulated:
-        invocation.console.next_step(f"{ACCEPT_SIMULATED}, if a simulation is what you want")

@@ -9,11 +9,12 @@ import click
 from sealroom.cli.evidence_certificate import certificate_pem
 from sealroom.cli.exit_codes import ExitCode
 from sealroom.cli.lone_quotes import issuer
-from sealroom.cli.options import OUTPUT_FILE, Invocation
+from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation
 from sealroom.cli.service_evidence_options import (
-    ACCEPT_SIMULATED,
     EvidenceChoices,
     evidence_options,
+    read_evidence,
+    refuse,
     verify_choices,
 )
 from sealroom.cli.verdicts import print_verdict, verdict_document, verdict_exit_code
@@ -27,18 +28,19 @@ CURL_CANNOT = (
 
 
 @click.command("verify")
+@click.argument("evidence", type=INPUT_FILE)
 @evidence_options
 @click.option(
     "--save", type=OUTPUT_FILE, help="If accepted, write the certificate as PEM, for `curl --cacert`."
 )
-def command(invocation: Invocation, choices: EvidenceChoices, save: Path | None) -> int:
+def command(invocation: Invocation, choices: EvidenceChoices, /, evidence: Path, save: Path | None) -> int:
     """Verify EVIDENCE, the operator's file about a service, against the package that you have.
 
     Needs neither SGX nor trust in the operator: manifest and MRENCLAVE are made again here from the package,
     its wheels and this release, and compared with what the processor signed. Exit codes: 0 accepted,
     1 refused or simulated, 2 malformed, 3 collateral stale or missing.
     """
-    assessed = verify_choices(invocation, choices)
+    assessed = verify_choices(invocation, choices, read_evidence(evidence))
     appraisal = assessed.appraisal
     verdict, arguments = appraisal.verdict, appraisal.arguments
     exit_code = verdict_exit_code(verdict, accept_simulated=choices.accept_simulated)
@@ -47,11 +49,11 @@ def command(invocation: Invocation, choices: EvidenceChoices, save: Path | None)
         save.write_bytes(certificate_pem(appraisal.certificate))
 
     def render() -> None:
+        if not done or arguments is None:
+            refuse(invocation, verdict)
+            return
         print_verdict(verdict, invocation.console)
-        if done and arguments is not None:
-            _say_next(invocation, arguments, save)
-        elif verdict.passed_but_simulated:
-            invocation.console.next_step(f"{ACCEPT_SIMULATED}, if a simulation is what you want")
+        _say_next(invocation, arguments, save)
 
     document = {
         "issuer": issuer(verdict),

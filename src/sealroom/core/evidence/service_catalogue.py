@@ -5,6 +5,8 @@ Questions that services share with certificates and computations have the words 
 Spec: docs/spec/services.md, whose sections under "Verifying" are numbered like the groups and checks here.
 """
 
+from dataclasses import replace
+
 from sealroom.core.evidence.catalogue import CODE, ENCLAVE, MEASUREMENT, PLATFORM, QUOTE
 from sealroom.core.evidence.certificate_catalogue import CERTIFICATE, KEY
 from sealroom.core.evidence.check_text import CheckText, GroupText
@@ -12,15 +14,37 @@ from sealroom.core.evidence.verdict import Blame
 
 _ANOTHER = "Ask the operator what was spawned, and seal nothing to it."
 
-_PACKAGES = tuple(check for check in CODE.checks if check.name == "code.packages")
-# Packages first, since the manifest has their files.
-_MEASURED = tuple(check for check in MEASUREMENT.checks if check.name != "measurement.manifest")
-_MANIFEST = tuple(check for check in MEASUREMENT.checks if check.name == "measurement.manifest")
+_TAMPERED = "Seal nothing and send nothing: it is not the evidence of that enclave, or not of your release."
+
+_TEXTS = {check.name: check for check in (*MEASUREMENT.checks, *CODE.checks)}
+_NAMES = (
+    "measurement.pal",
+    "measurement.mrenclave",
+    "measurement.policy",
+    "measurement.arguments",
+    "measurement.code-list",
+    "measurement.release",
+    # Before the manifest, which has their files.
+    "code.packages",
+    "measurement.manifest",
+    "measurement.runtime",
+)
+_OF_EVIDENCE = (
+    "measurement.mrenclave",
+    "measurement.arguments",
+    "measurement.code-list",
+    "measurement.manifest",
+)
+
+
+def _for_services(name: str) -> CheckText:
+    return replace(_TEXTS[name], remedy=_TAMPERED) if name in _OF_EVIDENCE else _TEXTS[name]
+
 
 SERVICE_MEASUREMENT = GroupText(
     name="measurement",
     title="Does it run exactly what was packed?",
-    checks=(*_MEASURED[:-1], *_PACKAGES, *_MANIFEST, _MEASURED[-1]),
+    checks=tuple(_for_services(name) for name in _NAMES),
 )
 
 SERVICE = GroupText(

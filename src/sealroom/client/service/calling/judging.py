@@ -35,10 +35,7 @@ Documents = Callable[[bytes], bytes | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Believed:
-    """A certificate that was verified: the DER key in it, and what its enclave must be.
-
-    `mrenclave` is `None` under a certificate of the service's own: the service says which enclave it is.
-    """
+    """A certificate that was verified: the DER key in it, and what the connection's enclave must be."""
 
     key_info: bytes
     mrenclave: bytes
@@ -50,12 +47,15 @@ class Trust:
     """What a caller believes. Either `service` was verified before, or `policy` names measurements.
 
     `own_roots` are the PEM authorities for a certificate of the service's own; `None` are the system's.
+    `bootstrap` is for a service that waits for its key, which shows the attested certificate whatever it will
+    be served with.
     """
 
     policy: Policy
     documents: Documents
     service: VerifiedService | SimulatedService | None = None
     own_roots: bytes | None = None
+    bootstrap: bool = False
     insecure_accept_simulated: bool = False
 
     def __post_init__(self) -> None:
@@ -66,8 +66,15 @@ class Trust:
             )
         if isinstance(self.service, SimulatedService) and not self.insecure_accept_simulated:
             raise PolicyError("the service is simulated, which protects nothing, and nobody asked for that")
-        if self.service is not None and self.service.arguments.certificate is CertificateMode.PLAIN:
+        if self.mode is CertificateMode.PLAIN:
             raise PolicyError("the service is behind a proxy: nobody can tell where a connection ends")
+
+    @property
+    def mode(self) -> CertificateMode:
+        """What the connections are behind."""
+        if self.service is None or self.bootstrap:
+            return CertificateMode.RA_TLS
+        return self.service.arguments.certificate
 
     @property
     def wanted(self) -> Policy:
@@ -113,7 +120,7 @@ class Judge:
 
     def _judge(self, shown: Shown) -> Believed:
         service = self._trust.service
-        if service is not None and service.arguments.certificate is CertificateMode.OWN:
+        if service is not None and self._trust.mode is CertificateMode.OWN:
             key_info = verify_own_certificate(shown, host=self._host, roots=self._trust.own_roots)
             return Believed(key_info=key_info, mrenclave=service.mrenclave, documents=None)
         documents = self._trust.documents(parse_ratls_certificate(shown.leaf).raw_quote)
