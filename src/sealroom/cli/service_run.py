@@ -43,7 +43,10 @@ def command(
     one enclave. Sent over a connection that is proven to end there. Exit codes: 0 running, 1 refused,
     2 malformed, 3 collateral stale or missing, 4 not reached.
     """
-    evidence = compose_evidence(look(data, name))
+    seen = look(data, name)
+    if seen.state is HostedState.RUNNING:
+        raise CommandError(f"service {name}: it has its key, and runs", code="not_taken")
+    evidence = compose_evidence(seen)
     if evidence is None:
         raise CommandError(f"service {name}: no certificate yet", code="not_attested")
     assessed = verify_choices(invocation, choices, evidence.to_bytes())

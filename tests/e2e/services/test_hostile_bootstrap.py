@@ -93,6 +93,23 @@ def test_one_request_a_connection(waiting: Hosted) -> None:
         assert caller.read().count(b"HTTP/1.1 200") == 1
 
 
+def test_a_connection_begins_with_one_challenge_at_most(waiting: Hosted) -> None:
+    path = f"{CHALLENGE_PATH}?nonce={'ab' * 32}"
+    with TlsCaller(waiting.port) as caller:
+        for closes in (False, True):
+            caller.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            said = b""
+            while b"\r\n\r\n" not in said:
+                said += caller.tls.recv(65536)
+            head, _, body = said.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert (b"connection: close" in head.lower()) is closes
+            length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+            while len(body) < length:
+                body += caller.tls.recv(65536)
+        assert caller.read() == b""
+
+
 def test_seventeen_connections_are_one_too_many_and_slow_ones_make_room(waiting: Hosted) -> None:
     """Those that never ask are closed after twenty seconds; then there is room again."""
     slow = [TlsCaller(waiting.port) for _ in range(16)]

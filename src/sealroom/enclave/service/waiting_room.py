@@ -1,6 +1,7 @@
 """How a waiting enclave is asked, over TLS: three requests, one a connection, everything bounded.
 
-A connection has twenty seconds for its handshake and its whole request, a head of 16 KiB and a body of 1 MiB;
+A connection may begin with one channel challenge, for what follows is to go where the answer came from. It
+has twenty seconds for its handshake and its whole request, a head of 16 KiB and a body of 1 MiB;
 sixteen are open at once. Must never keep or log a part of a request beyond its answer.
 Spec: docs/spec/services.md, "Bootstrap".
 """
@@ -24,7 +25,7 @@ REQUEST_SECONDS = 20.0
 MAX_HEAD_BYTES = 16 * 1024
 
 _GOODBYE_SECONDS = 5.0
-_TOO_LARGE = 413
+_OK, _TOO_LARGE = 200, 413
 
 
 class WaitingRoom:
@@ -77,8 +78,7 @@ class WaitingRoom:
 
     async def answer(self, request: h11.Request, body: bytes, channel: Channel) -> Answer:
         """Answer one request."""
-        raw_path, _, query = request.target.partition(b"?")
-        path = unquote_to_bytes(raw_path)
+        path, query = _target(request)
         if path == CHALLENGE_PATH.encode():
             return await self._challenges.answer(
                 method=request.method, query=query, channel=channel, key_info=self.tls.key_info
@@ -139,7 +139,7 @@ class _Guest(TlsConnection):
 
 
 class _Conversation(asyncio.Protocol):
-    """One request and its answer, in HTTP/1.1."""
+    """One request and its answer, in HTTP/1.1; before it, perhaps, a challenge and its own."""
 
     def __init__(self, guest: _Guest, room: WaitingRoom) -> None:
         self._guest = guest
@@ -148,6 +148,7 @@ class _Conversation(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = bytearray()
         self._task: asyncio.Task[None] | None = None
+        self._challenged = False
 
     def data_received(self, data: bytes) -> None:
         """Take a part of the request; what follows it is not read."""
@@ -189,18 +190,21 @@ class _Conversation(asyncio.Protocol):
     async def _respond(self, request: h11.Request) -> None:
         body = bytes(self._body)
         self._body.clear()
-        self._say(await self._room.answer(request, body, self._guest))
+        answer = await self._room.answer(request, body, self._guest)
+        is_first_challenge = _target(request)[0] == CHALLENGE_PATH.encode() and not self._challenged
+        self._say(answer, goes_on=is_first_challenge and answer.status == _OK)
 
-    def _say(self, answer: Answer) -> None:
-        """Answer, and close: nothing is kept from one request to the next."""
+    def _say(self, answer: Answer, *, goes_on: bool = False) -> None:
+        """Answer, and close, unless one request may follow: nothing is kept from the one to the other."""
         if self._guest.closing:
             return
         headers = [
             (STATUS_HEADER.encode(), STATUS_WAITING.encode()),
             (b"content-length", b"%d" % len(answer.body)),
             *answer.headers,
-            (b"connection", b"close"),
         ]
+        if not goes_on:
+            headers.append((b"connection", b"close"))
         self._body.clear()
         response = h11.Response(status_code=answer.status, headers=headers)
         try:
@@ -211,14 +215,30 @@ class _Conversation(asyncio.Protocol):
         except h11.LocalProtocolError:
             self._guest.abort()
             return
+        if goes_on and self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._go_on()
+            return
         self._guest.close()
         self._guest.abort_after(_GOODBYE_SECONDS)
+
+    def _go_on(self) -> None:
+        """Wait for the request that the challenge was for, as long as for any."""
+        self._http.start_next_cycle()
+        self._request, self._task, self._challenged = None, None, True
+        self._guest.asked = False
+        self._guest.abort_after(self._room.request_seconds)
 
     def _wants_body(self) -> bool:
         return self._request is None or self._request.method != b"HEAD"
 
     def _send(self, event: h11.Event) -> None:
         self._guest.write(self._http.send(event) or b"")
+
+
+def _target(request: h11.Request) -> tuple[bytes, bytes]:
+    """Return path and query."""
+    raw_path, _, query = request.target.partition(b"?")
+    return unquote_to_bytes(raw_path), query
 
 
 def _announced(request: h11.Request) -> int:
