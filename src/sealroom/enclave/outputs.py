@@ -66,7 +66,8 @@ class Outputs:
         self._shelves = [_Shelf(consumer) for consumer in consumers]
         self._make = make
         self._left = self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        # A finalizer of the program's may write wherever something is made, under this lock too.
+        self._lock = threading.RLock()
         self._exceeded = False
         self._dropped: list[str] = []
 

@@ -383,3 +383,21 @@ def test_it_is_a_binary_file_that_cannot_seek(shelves: Shelves) -> None:
         out.write(b"goes on")
     shelves.outputs.release()
     assert shelves.open(0, 0, "result") == b"goes on"
+
+
+def test_a_finalizer_writes_to_a_result_while_another_is_begun(tmp_path: Path) -> None:
+    shelves, opened = Shelves(tmp_path), []
+
+    def begin_both() -> None:
+        with OutputStream(shelves.outputs, shelves.outputs.open("notes", consumers=(0,))) as notes:
+            # The collector may find something of the program's wherever something is made.
+            shelves.outputs._make = lambda *places, **words: (
+                notes.write(b"gone"),
+                shelves.make(*places, **words),
+            )[1]
+            opened.extend(shelves.outputs.open("table", consumers=(0,)))
+
+    thread = threading.Thread(target=begin_both, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert [file.name for file in opened] == ["table"]
