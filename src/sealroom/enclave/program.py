@@ -45,7 +45,8 @@ def run_program(run: Run, importer: Importer, boundaries: Boundaries) -> NoRetur
     except BaseException as exc:
         ending = _read_ending(exc, importer)
     with contextlib.suppress(BaseException):
-        _join_threads()
+        # As Python does at its end: a program may leave its work to threads, and never end a pool of them.
+        vars(threading)["_shutdown"]()
     run.finish(ending)
 
 
@@ -114,13 +115,3 @@ def _replace_exit(run: Run, importer: Importer) -> None:
     # `os` took its name from `posix`; a program may use either.
     for module in (os, posix):
         vars(module)["_exit"] = leave
-
-
-def _join_threads() -> None:
-    """Wait for threads as Python does at its end: a program may leave its work to them."""
-    own = threading.current_thread()
-    while True:
-        others = [thread for thread in threading.enumerate() if thread is not own and not thread.daemon]
-        if not others:
-            return
-        threading.Thread.join(others[0])

@@ -221,6 +221,16 @@ def test_waits_for_the_threads_of_a_program(world: World) -> None:
     assert world.result(0, 0, "result") == b"late"
 
 
+def test_a_pool_of_threads_that_was_never_shut_down_does_its_work_and_ends(world: World) -> None:
+    with_limits(world, max_seconds=10)
+    run(
+        world,
+        "import concurrent.futures\nfrom sealroom.enclave import Enclave\n"
+        "pool = concurrent.futures.ThreadPoolExecutor(2)\npool.submit(Enclave().write, b'pooled')\n",
+    )
+    assert world.result(0, 0, "result") == b"pooled"
+
+
 @pytest.mark.parametrize(
     "program",
     [
