@@ -143,6 +143,7 @@ def known_pals(pal: KnownPal) -> bytes:
         format = 1
         [[pal]]
         name = "a Gramine of this test"
+        source = "made of folders"
         tee = "sgx"
         sha256 = "{pal.sha256.hex()}"
         libos_uri = "{pal.libos_uri}"

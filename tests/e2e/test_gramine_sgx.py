@@ -4,6 +4,7 @@ All before that program and all around it is real: server, launcher, supervisor,
 simulated enclave here; the machine's own keys stand where Intel's are pinned.
 """
 
+import json
 import shutil
 import socket
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from platform_processes import find_processes, wait_until
+from platform_processes import find_processes, kill_process, wait_until
 
 from sealroom.client import (
     Client,
@@ -235,3 +236,21 @@ def test_a_launch_that_is_discarded_takes_its_enclave_with_it(operator: Operator
     assert operator.launcher.watch(uuid, 1).state is LaunchState.ABSENT
     # Launches have links to the runtime's files: those that are left are whole.
     assert (next(runtime.iterdir()) / "runtime/bin/python3").read_bytes() == b"an interpreter"
+
+
+@pytest.mark.slow
+def test_a_supervisor_that_is_killed_takes_the_enclave_with_it_and_the_owner_learns_it(
+    operator: Operator, tmp_path: Path
+) -> None:
+    with operator.serving() as address, gathered(address, tmp_path) as party:
+        uuid = party.owner.computation
+        record = operator.launcher.folder(uuid, 1) / "host/supervisor.json"
+        kill_process(json.loads(record.read_bytes())["pid"])
+        wait_until(lambda: not find_processes(f"{uuid}/1"), "the enclave died with its supervisor")
+        # It is lost, and another launch takes its place: everybody would verify and deliver again.
+        wait_until(lambda: party.owner.status().epoch == 2, "another enclave is launched")
+        assert party.wait(State.AWAITING_KEYS) is State.AWAITING_KEYS
+        give_files(party, operator.machine)
+        assert type(party.data.verify(POLICY)) is VerifiedEnclave
+        operator.launcher.stop(uuid, 2)
+        wait_until(lambda: operator.launcher.watch(uuid, 2).state is not LaunchState.ALIVE, "it ended")

@@ -47,6 +47,7 @@ class Gramine:
         """Return the row that a list of known PALs would have for this installation."""
         return KnownPal(
             name="installed",
+            source=str(self.pal),
             tee=Tee.SGX,
             sha256=hashlib.sha256(self.pal.read_bytes()).digest(),
             libos_uri=LIBOS_URI,

@@ -95,7 +95,7 @@ def _gramine(host: Host, pals: tuple[KnownPal, ...]) -> Iterator[HostCheck]:
         yield HostCheck(name=program, present=found is not None, found=where, purpose=purpose, fix=fix)
     pal = installed_pal(host)
     digest = None if pal is None else hash_file(pal)
-    known = next((row.name for row in pals if row.sha256 == digest), None)
+    known = next((f"{row.name} ({row.source})" for row in pals if row.sha256 == digest), None)
     said = "no libpal.so beside gramine-sgx"
     if digest is not None:
         said = f"{known or 'unknown'}, sha256 {digest.hex()}"

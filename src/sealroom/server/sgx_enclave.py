@@ -31,7 +31,7 @@ from sealroom.adapters.enclave_process import (
 )
 from sealroom.adapters.pccs import CollateralFetcher
 from sealroom.adapters.provisioning import Source
-from sealroom.core.errors import SealroomError
+from sealroom.core.errors import MalformedError, SealroomError
 from sealroom.core.measurement.manifest import parse_manifest
 from sealroom.core.wire.bundle import RawCollateral
 from sealroom.core.wire.report_data import MAX_QUOTE_BYTES
@@ -105,8 +105,13 @@ def publish_collateral(folder: Path, fetch: Fetch, *, sleep: Callable[[float], N
     Without the file no evidence is published, so it is written in the end whatever happened.
     """
     spool = Spool(folder / SPOOL_FOLDER)
-    while (quote := _shown(spool)) is None:
-        sleep(_LOOK_SECONDS)
+    try:
+        while (quote := _shown(spool)) is None:
+            sleep(_LOOK_SECONDS)
+    except MalformedError as exc:
+        # Who composes the evidence finds the same, and gives the launch up.
+        print(f"gramine-sgx: {exc}", file=sys.stderr, flush=True)
+        return
     for tried in range(_FETCHES):
         try:
             write_new(folder / COLLATERAL, encode_json(fetch(quote).to_value()))

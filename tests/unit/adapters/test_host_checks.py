@@ -13,6 +13,7 @@ from sealroom.core.wire.terms import Tee
 _PAL = b"a PAL"
 _KNOWN = KnownPal(
     name="gramine-x",
+    source="a test",
     tee=Tee.SGX,
     sha256=hashlib.sha256(_PAL).digest(),
     libos_uri="file:l",

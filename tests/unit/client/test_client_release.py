@@ -29,6 +29,7 @@ _PALS = f"""
 format = 1
 [[pal]]
 name = "a Gramine"
+source = "a package"
 tee = "sgx"
 sha256 = "{"1" * 64}"
 libos_uri = "file:gramine/libsysdb.so"

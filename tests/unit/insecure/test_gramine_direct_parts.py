@@ -85,7 +85,12 @@ def gramine(tmp_path: Path) -> Gramine:
 
 def _measured() -> dict[str, object]:
     pal = KnownPal(
-        name="p", tee=Tee.SIMULATED, sha256=bytes(32), libos_uri="file:pal", libos_sha256=bytes(32)
+        name="p",
+        source="a test",
+        tee=Tee.SIMULATED,
+        sha256=bytes(32),
+        libos_uri="file:pal",
+        libos_sha256=bytes(32),
     )
     manifest = computation_manifest(
         arguments_sha256=bytes(32),

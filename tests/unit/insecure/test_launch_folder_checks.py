@@ -85,7 +85,12 @@ def make_folder(tmp_path: Path, agreed: Arguments) -> Path:
         runtime=[measured(p, c) for p, c in RUNTIME.items()],
         max_memory=1,
         pal=KnownPal(
-            name="synthetic", tee=Tee.SIMULATED, sha256=digest, libos_uri="file:pal", libos_sha256=digest
+            name="synthetic",
+            source="a test",
+            tee=Tee.SIMULATED,
+            sha256=digest,
+            libos_uri="file:pal",
+            libos_sha256=digest,
         ),
     )
     write(folder / "manifest.sgx", manifest)

@@ -286,6 +286,18 @@ def test_evidence_without_documents_is_published_when_nobody_has_them(
     assert capsys.readouterr().err.count("nobody answers") == 10
 
 
+def test_documents_for_what_cannot_be_a_quote_are_not_asked_for(
+    launch: Launch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launcher, agreed = launch(), arguments()
+    launcher.prepare(plan(agreed))
+    folder = launcher.folder(agreed.terms.computation, 1)
+    (folder / "spool/quote").write_bytes(bytes((64 << 10) + 1))
+    publish_collateral(folder, pytest.fail, sleep=lambda _: None)
+    assert not (folder / COLLATERAL).exists()
+    assert "quote" in capsys.readouterr().err
+
+
 def test_an_enclave_that_does_not_start_says_where_to_look(launch: Launch, tmp_path: Path) -> None:
     launcher, agreed = launch(), arguments()
     launcher.prepare(plan(agreed))

@@ -19,15 +19,17 @@ LIBOS_PATH = "gramine/libsysdb.so"
 LIBOS_URI = f"file:{LIBOS_PATH}"
 
 _FORMAT = 1
-_KEYS = {"name", "tee", "sha256", "libos_uri", "libos_sha256"}
+_KEYS = {"name", "source", "tee", "sha256", "libos_uri", "libos_sha256"}
+_MAX_SOURCE = 500
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPal:
-    """One PAL, and the library OS that its manifest starts."""
+    """One PAL, and the library OS that its manifest starts. `source` says where it is from and who looked."""
 
     name: str
+    source: str
     tee: Tee
     sha256: bytes
     libos_uri: str
@@ -56,6 +58,8 @@ def parse_known_pals(raw: bytes) -> tuple[KnownPal, ...]:
 def _known_pal(row: object) -> KnownPal:
     if not isinstance(row, dict) or set(row) != _KEYS or not all(isinstance(v, str) for v in row.values()):
         raise MalformedError(f"known pals: each [[pal]] has exactly {', '.join(sorted(_KEYS))}, all strings")
+    if not 0 < len(row["source"]) <= _MAX_SOURCE:
+        raise MalformedError(f"known pals: {row['name']}: source: say where it is from")
     if not row["libos_uri"].startswith("file:"):
         raise MalformedError("known pals: libos_uri must start with file:")
     try:
@@ -66,6 +70,7 @@ def _known_pal(row: object) -> KnownPal:
         raise MalformedError(f"known pals: {row['name']}: libos_uri of a PAL for SGX is {LIBOS_URI}")
     return KnownPal(
         name=row["name"],
+        source=row["source"],
         tee=tee,
         sha256=_digest(row["sha256"]),
         libos_uri=row["libos_uri"],

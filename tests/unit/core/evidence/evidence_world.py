@@ -51,6 +51,7 @@ PIN = pin(WHEEL, "one", "1")
 
 PAL = KnownPal(
     name="synthetic",
+    source="a test",
     tee=Tee.SIMULATED,
     sha256=hashlib.sha256(synthetic_pal()).digest(),
     libos_uri="file:pal",

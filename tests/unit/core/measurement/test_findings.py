@@ -33,7 +33,9 @@ def test_nothing_is_found_in_a_good_manifest() -> None:
 
 
 def test_nothing_serious_is_found_in_the_manifest_of_a_computation() -> None:
-    pal = KnownPal(name="p", tee=Tee.SGX, sha256=bytes(32), libos_uri="file:l", libos_sha256=bytes(32))
+    pal = KnownPal(
+        name="p", source="a test", tee=Tee.SGX, sha256=bytes(32), libos_uri="file:l", libos_sha256=bytes(32)
+    )
     manifest = computation_manifest(
         arguments_sha256=bytes(32),
         first_party=[MeasuredFile(path="start.py", sha256=bytes(32))],

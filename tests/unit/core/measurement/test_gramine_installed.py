@@ -57,6 +57,7 @@ def test_the_installed_signer_agrees_on_a_computation_with_the_bill_of_this_rele
     raw_pal = (folder / "sgx/libpal.so").read_bytes()
     pal = KnownPal(
         name="the one installed here",
+        source="a test",
         tee=Tee.SGX,
         sha256=sha256(raw_pal).digest(),
         libos_uri=f"file:{folder}/libsysdb.so",

@@ -7,7 +7,12 @@ from sealroom.core.measurement.template import MeasuredFile, computation_manifes
 from sealroom.core.wire.terms import Tee
 
 _PAL = KnownPal(
-    name="synthetic", tee=Tee.SIMULATED, sha256=bytes(32), libos_uri="file:pal", libos_sha256=bytes(32)
+    name="synthetic",
+    source="a test",
+    tee=Tee.SIMULATED,
+    sha256=bytes(32),
+    libos_uri="file:pal",
+    libos_sha256=bytes(32),
 )
 _GIB = 1 << 30
 
@@ -96,6 +101,7 @@ def test_refuses_memory_that_no_enclave_has(max_memory: int) -> None:
 _ROW = f"""
 [[pal]]
 name = "a"
+source = "a package"
 tee = "sgx"
 sha256 = "{"0" * 64}"
 libos_uri = "file:gramine/libsysdb.so"
@@ -122,6 +128,9 @@ def test_reads_known_pals() -> None:
         f"format = 1\n{_ROW}".replace("file:gramine", "gramine"),
         f"format = 1\n{_ROW}".replace("file:gramine", "file:/usr/lib/gramine"),
         f"format = 1\n{_ROW}".replace('name = "a"', "name = 1"),
+        f"format = 1\n{_ROW}".replace('source = "a package"\n', ""),
+        f"format = 1\n{_ROW}".replace("a package", ""),
+        f"format = 1\n{_ROW}".replace("a package", "p" * 501),
         "format = 1\npal = 1\n",
         "]",
         "\n" * 70_000,
