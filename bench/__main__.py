@@ -2,6 +2,6 @@
 
 import sys
 
-from bench import container, evidence, measurement
+from bench import container, evidence, measurement, services
 
-sys.exit(container.main() or evidence.main() or measurement.main())
+sys.exit(container.main() or evidence.main() or measurement.main() or services.main())
