@@ -4,7 +4,6 @@
     launching.py   the launch folder of a service, and its supervisor
     folder.py      where services lie, their names, and what each one is doing
     evidence.py    what one proves about itself, as one file
-    delivering.py  passing what a code provider sealed to a waiting enclave
 
 Nothing here opens anything that is sealed. Spec: docs/spec/services.md, "Operator's folder".
 """
