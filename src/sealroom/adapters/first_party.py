@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 _TOP = "sealroom"
+_PACKAGE_SOURCE = "__init__.py"
 _HOLD_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _TYPES_ONLY = "TYPE_CHECKING"
 # The entry point, and what programs import.
@@ -28,36 +29,34 @@ def measured_modules(package: Path, roots: tuple[str, ...] = COMPUTATION_ROOTS) 
     """Return the paths below `package`, sorted, of the modules that run inside.
 
     They are `roots` and all of sealroom that these import, at the top or when a function is called, with the
-    packages they lie in. Of a package that only something else lies in, what its functions import is not
-    among them, nor is what is imported for type checkers alone, nor, unless it is a root, the published
-    client's form. Raises `RuntimeError` for an import of a module that is not installed.
+    packages they lie in. What the functions of a package itself import is among them where it is a root. What
+    is imported for type checkers alone is not, nor is the published client's form unless it is a root. Raises
+    `RuntimeError` for an import of a module that is not installed.
     """
     found: dict[str, Path] = {}
-    entered: set[str] = set()
-    waiting = [(module, True) for module in roots]
+    waiting = list(roots)
     while waiting:
-        module, whole = waiting.pop()
-        if module in entered or (module in found and not whole):
+        module = waiting.pop()
+        if module in found:
             continue
         source = _source(package, module)
         if source is None:
             raise RuntimeError(f"sealroom is not wholly installed: the module {module} is missing")
         found[module] = source
-        if whole:
-            entered.add(module)
         if module != _TOP:
-            waiting.append((module.rpartition(".")[0], False))
+            waiting.append(module.rpartition(".")[0])
+        whole = module in roots or source.name != _PACKAGE_SOURCE
         tree = ast.parse(source.read_bytes(), str(source))
         for name, is_module in _imports(tree, whole=whole):
             left_out = _is_legacy(name) and not any(map(_is_legacy, roots))
             if not left_out and (is_module or _source(package, name) is not None):
-                waiting.append((name, True))
+                waiting.append(name)
     return tuple(sorted(source.relative_to(package).as_posix() for source in found.values()))
 
 
 def _source(package: Path, module: str) -> Path | None:
     place = package.joinpath(*module.split(".")[1:])
-    for source in (place / "__init__.py", place.with_suffix(".py")):
+    for source in (place / _PACKAGE_SOURCE, place.with_suffix(".py")):
         if source.is_file():
             return source
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sealroom
-from sealroom.adapters.first_party import LEGACY_ROOTS, measured_modules
+from sealroom.adapters.first_party import LEGACY_ROOTS, SERVICE_ROOTS, measured_modules
 
 PACKAGE = Path(sealroom.__file__).resolve().parent
 
@@ -113,3 +113,24 @@ def test_every_module_that_the_entry_point_loads_is_measured() -> None:
     done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)
     loaded = {Path(line).resolve().relative_to(PACKAGE).as_posix() for line in done.stdout.split()}
     assert loaded <= set(measured_modules(PACKAGE))
+
+
+def test_services_measure_their_own_session_and_nothing_of_computations() -> None:
+    measured = measured_modules(PACKAGE, SERVICE_ROOTS)
+    assert {"enclave/service/session.py", "enclave/importer.py", "core/wire/ra_tls.py"} <= set(measured)
+    others = {"enclave/session.py", "enclave/admission.py", "enclave/outputs.py", "enclave/program_api.py"}
+    assert not others & set(measured)
+    topics = {path.split("/")[1] for path in measured if path.startswith("core/")}
+    assert topics == {"__init__.py", "errors.py", "sealing", "wire"}
+
+
+def test_what_a_package_imports_when_it_is_asked_is_not_that_of_what_lies_in_it(tmp_path: Path) -> None:
+    lazy = "def __getattr__(name):\n    from sealroom.enclave import other\n"
+    package = _installed(tmp_path, enclave___service="import sealroom.core.used", enclave___other="")
+    (package / "enclave/__init__.py").write_text(lazy)
+    (package / "core").mkdir(exist_ok=True)
+    for name in ("__init__", "used"):
+        (package / f"core/{name}.py").write_text("")
+    measured = measured_modules(package, ("sealroom.enclave.service",))
+    assert "core/used.py" in measured
+    assert "enclave/other.py" not in measured

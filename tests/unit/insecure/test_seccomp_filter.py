@@ -5,6 +5,7 @@ import struct
 
 import pytest
 
+from sealroom.insecure.needs import Network
 from sealroom.insecure.seccomp import filter_for
 
 X86_64, AARCH64 = 0xC000003E, 0xC00000B7
@@ -154,3 +155,50 @@ def test_the_other_table_closes_the_same_doors() -> None:
 
 def test_an_unknown_processor_has_no_filter() -> None:
     assert filter_for("riscv64") is None
+
+
+AF_INET6, AF_NETLINK = 10, 16
+TAKES = {"bind": 49, "listen": 50, "accept": 43, "accept4": 288}
+REFUSED = ERRNO | errno.EPERM
+
+
+def of_service(network: Network) -> bytes:
+    program = filter_for("x86_64", network=network)
+    assert program is not None
+    return program
+
+
+@pytest.mark.parametrize("network", [Network.SERVES, Network.CONNECTS])
+def test_a_service_takes_connections_of_tcp(network: Network) -> None:
+    program = of_service(network)
+    for number in TAKES.values():
+        assert outcome(program, number=number) == ALLOW
+    for family in (AF_INET, AF_INET6):
+        assert outcome(program, number=41, argument=family, others=(SOCK_STREAM | SOCK_CLOEXEC,)) == ALLOW
+
+
+@pytest.mark.parametrize("network", [Network.SERVES, Network.CONNECTS])
+@pytest.mark.parametrize("family", [AF_UNIX, AF_VSOCK, AF_NETLINK])
+def test_a_service_has_no_sockets_of_other_families(network: Network, family: int) -> None:
+    """Local ones have names in the network that it shares with its host."""
+    for kind in (SOCK_STREAM, SOCK_DGRAM):
+        assert outcome(of_service(network), number=41, argument=family, others=(kind,)) == REFUSED
+
+
+def test_a_service_connects_where_it_may_alone() -> None:
+    assert outcome(of_service(Network.SERVES), number=42) == REFUSED
+    assert outcome(of_service(Network.CONNECTS), number=42) == ALLOW
+
+
+def test_names_are_resolved_where_a_service_connects_alone() -> None:
+    for network, expected in ((Network.SERVES, REFUSED), (Network.CONNECTS, ALLOW)):
+        found = outcome(of_service(network), number=41, argument=AF_INET, others=(SOCK_DGRAM | SOCK_CLOEXEC,))
+        assert found == expected
+        assert outcome(of_service(network), number=41, argument=AF_INET, others=(SOCK_RAW,)) == REFUSED
+
+
+@pytest.mark.parametrize("network", [Network.SERVES, Network.CONNECTS])
+def test_a_service_has_no_other_right_that_a_computation_lacks(network: Network, x86: bytes) -> None:
+    program, let_through = of_service(network), {*TAKES.values(), 41, 42}
+    for number in set(range(450)) - let_through:
+        assert outcome(program, number=number) == outcome(x86, number=number)

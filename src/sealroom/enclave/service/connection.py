@@ -28,6 +28,8 @@ _RECORD_OVERHEAD = _RECORD_HEADER + 1 + 16
 _READ = _MAX_CONTENT + 256
 # Above this, what was written does not wait for the end of the turn.
 _FLUSH_AT = 1 << 16
+# Asked for so much more than there can be, OpenSSL says by giving less that it has no more.
+_SPARE = 64
 # What a handshake or an alert takes at most, beside data.
 _CONTROL = 1 << 14
 # A record of the handshake is no larger than any other; certificates and tickets are a few kilobytes.
@@ -120,7 +122,8 @@ class TlsConnection(asyncio.Protocol):
         """Send `data` at the end of this turn of the event loop, or at once where it is much."""
         if self._closing or not data:
             return
-        self._written.append(bytes(data))
+        # What may still be changed by its owner is copied.
+        self._written.append(data if type(data) is bytes else bytes(data))
         self._written_octets += len(data)
         if self._written_octets >= _FLUSH_AT:
             self._flush()
@@ -189,16 +192,20 @@ class TlsConnection(asyncio.Protocol):
 
     def _read_what_came_along(self) -> None:
         """Read what followed the handshake's last message: how many records of data, nobody knows."""
-        with contextlib.suppress(SSL.WantReadError):
+        try:
             while not self._closing and self._read_once():
                 pass
+        except SSL.WantReadError:
+            return
 
     def _read(self, records: int) -> None:
-        with contextlib.suppress(SSL.WantReadError):
-            # A record that is no data, such as an update of keys, gives nothing: then OpenSSL wants more.
+        try:
             for _ in range(records):
                 if self._closing or not self._read_once():
                     return
+        except SSL.WantReadError:
+            # A record that is no data, such as an update of keys, gives nothing: then OpenSSL wants more.
+            return
 
     def _read_once(self) -> bool:
         try:
@@ -241,15 +248,15 @@ class TlsConnection(asyncio.Protocol):
 
     def _send(self, expected: int) -> None:
         """Pass on what OpenSSL has for the client: asked for a little more, it says when that was all."""
-        size = expected + 64
-        if self._lower is None:
-            return
-        with contextlib.suppress(SSL.WantReadError):
-            while True:
+        size, lower = expected + _SPARE, self.lower
+        try:
+            sealed = self._tls.bio_read(size)
+            while len(sealed) == size:
+                lower.write(sealed)
                 sealed = self._tls.bio_read(size)
-                self._lower.write(sealed)
-                if len(sealed) < size:
-                    return
+        except SSL.WantReadError:
+            return
+        lower.write(sealed)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.x509 import load_pem_x509_certificates
-from OpenSSL import SSL, crypto
+from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
+from OpenSSL import SSL
 
 from sealroom.core.errors import MalformedError, VerificationError
 
@@ -32,9 +32,7 @@ class ServerTls:
 
 def attested_tls(key: ec.EllipticCurvePrivateKey, certificate_der: bytes) -> ServerTls:
     """Serve with the enclave's own key and the certificate that its quote stands in."""
-    # Ours is no certificate that every strict parser takes: OpenSSL's own does.
-    certificate = crypto.load_certificate(crypto.FILETYPE_ASN1, certificate_der)
-    return _server_tls(key, [certificate])
+    return _server_tls(key, [load_der_x509_certificate(certificate_der)])
 
 
 def own_tls(key_pem: str, chain_pem: bytes) -> ServerTls:
@@ -51,7 +49,7 @@ def own_tls(key_pem: str, chain_pem: bytes) -> ServerTls:
         raise MalformedError("own certificate: expected certificates in PEM") from exc
     if shown != public_key_info(key.public_key()):
         raise VerificationError("own certificate: not of the key that was delivered")
-    return _server_tls(key, [crypto.X509.from_cryptography(certificate) for certificate in chain])
+    return _server_tls(key, chain)
 
 
 def public_key_info(key: PublicKeyTypes) -> bytes:
@@ -79,7 +77,7 @@ def _load_key(pem: str) -> TlsKey:
     raise MalformedError(f"ssl_private_key: expected P-256, P-384 or RSA of at least {MIN_RSA_BITS} bits")
 
 
-def _server_tls(key: TlsKey, chain: list[crypto.X509]) -> ServerTls:
+def _server_tls(key: TlsKey, chain: list[Certificate]) -> ServerTls:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -88,6 +86,6 @@ def _server_tls(key: TlsKey, chain: list[crypto.X509]) -> ServerTls:
     context.use_certificate(chain[0])
     for certificate in chain[1:]:
         context.add_extra_chain_cert(certificate)
-    context.use_privatekey(crypto.PKey.from_cryptography_key(key))
+    context.use_privatekey(key)
     context.check_privatekey()
     return ServerTls(context=context, key_info=public_key_info(key.public_key()))

@@ -3,7 +3,12 @@ import pytest
 from sealroom.core.errors import MalformedError
 from sealroom.core.measurement.known_pals import LIBOS_URI, KnownPal, parse_known_pals
 from sealroom.core.measurement.manifest import parse_manifest, write_manifest
-from sealroom.core.measurement.template import MeasuredFile, computation_manifest, enclave_size
+from sealroom.core.measurement.template import (
+    MeasuredFile,
+    computation_manifest,
+    enclave_size,
+    service_manifest,
+)
 from sealroom.core.wire.terms import Tee
 
 _PAL = KnownPal(
@@ -139,3 +144,35 @@ def test_reads_known_pals() -> None:
 def test_refuses_an_unclear_list_of_pals(text: str) -> None:
     with pytest.raises(MalformedError):
         parse_known_pals(text.encode())
+
+
+def _service(*, connects: bool, **changes) -> dict:
+    members = {
+        "arguments_sha256": bytes([1]) * 32,
+        "first_party": [MeasuredFile(path="start.py", sha256=bytes([2]) * 32)],
+        "code": [MeasuredFile(path="code/src/app.py", sha256=bytes([3]) * 32)],
+        "packages": [],
+        "runtime": [MeasuredFile(path="runtime/bin/python3", sha256=bytes([4]) * 32)],
+        "max_memory": 1 << 28,
+        "pal": _PAL,
+    }
+    raw = service_manifest(connects=connects, **(members | changes))
+    assert write_manifest(parse_manifest(raw)) == raw
+    return parse_manifest(raw)
+
+
+def test_a_service_differs_from_a_computation_in_threads_and_names_alone() -> None:
+    computation = parse_manifest(
+        _manifest(code=[MeasuredFile(path="code/src/app.py", sha256=bytes([3]) * 32)])
+    )
+    service = _service(connects=False)
+    assert service["sgx"].pop("max_threads") == 64
+    assert computation["sgx"].pop("max_threads") == 16
+    assert service == computation
+    connects = _service(connects=True)
+    assert connects["sys"] == service["sys"] | {"enable_extra_runtime_domain_names_conf": True}
+
+
+def test_a_service_has_no_file_outside_its_folders() -> None:
+    with pytest.raises(MalformedError, match="not a path under code/"):
+        _service(connects=False, code=[MeasuredFile(path="src/app.py", sha256=bytes(32))])
