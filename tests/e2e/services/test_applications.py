@@ -96,13 +96,8 @@ def test_a_wsgi_application_reads_its_files_and_its_requests(tmp_path: Path) -> 
 def test_a_killed_enclave_is_failed_and_starts_anew(tmp_path: Path) -> None:
     # Process 1 ignores signals of its own: it dies of a fault.
     killer = (
-        "import ctypes
-
-
-async def app(scope, receive, send):
-"
-        "    scope['type'] == 'http' and ctypes.string_at(0)
-"
+        "import ctypes\n\n\nasync def app(scope, receive, send):\n"
+        "    scope['type'] == 'http' and ctypes.string_at(0)\n"
     )
     with hosted(tmp_path, Project(name="killer", sources={"app.py": killer})) as service:
         service.provision()
