@@ -61,6 +61,9 @@ _MACHINES = {
             "kcmp": 312, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
             "execveat": 322, "userfaultfd": 323, "pkey_mprotect": 329, "io_uring_setup": 425,
             "clone3": 435, "pidfd_getfd": 438, "memfd_secret": 447,
+            # Landlock lets whoever may read a file note things on it.
+            "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198,
+            "fremovexattr": 199, "setxattrat": 463, "removexattrat": 466,
         },
     ),
     "aarch64": _Machine(
@@ -76,7 +79,9 @@ _MACHINES = {
             "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271,
             "kcmp": 272, "finit_module": 273, "bpf": 280, "execveat": 281,
             "userfaultfd": 282, "pkey_mprotect": 288, "kexec_file_load": 294, "io_uring_setup": 425,
-            "clone3": 435, "pidfd_getfd": 438, "memfd_secret": 447,
+            "clone3": 435, "pidfd_getfd": 438, "memfd_secret": 447, "setxattr": 5, "lsetxattr": 6,
+            "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16, "setxattrat": 463,
+            "removexattrat": 466,
         },
     ),
 }  # fmt: skip

@@ -23,6 +23,7 @@ IN_EVERY_SANDBOX = {
     "make a user namespace": "EPERM",
     "make a ring of calls": "EPERM",
     "make a queue of messages": "EPERM",
+    "note something on a file": "EPERM",
     "untie from the parent": "EPERM",
     "load a library from scratch": "not loaded",
     "load a library from the spool": "not loaded",

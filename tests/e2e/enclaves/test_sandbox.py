@@ -122,6 +122,7 @@ def attempts():
         "make a user namespace": lambda: call("unshare", 0x10000000),
         "make a ring of calls": lambda: call("syscall", 425, 1, ctypes.create_string_buffer(256)),
         "make a queue of messages": lambda: call("msgget", 1, 0o1666),
+        "note something on a file": lambda: call("setxattr", os.fsencode(results), b"user.x", b"x", 1, 0),
         "untie from the parent": lambda: call("prctl", 1, 0, 0, 0, 0),
         "load a library from scratch": lambda: load_from(scratch),
         "load a library from the spool": lambda: load_from(results),

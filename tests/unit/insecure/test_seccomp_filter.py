@@ -71,6 +71,11 @@ CLOSED = {
     "semget": 64,
     "msgget": 68,
     "mq_open": 240,
+    "setxattr": 188,
+    "lsetxattr": 189,
+    "fsetxattr": 190,
+    "removexattr": 197,
+    "setxattrat": 463,
 }
 
 
