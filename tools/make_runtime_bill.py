@@ -77,12 +77,12 @@ class Opened:
     files: Mapping[str, bytes]
 
 
-def make_bill(packages: Path, *, gramine: Path | None = None) -> RuntimeBill:
+def make_bill(packages: Path, *, gramine: Path | None = None, serves: bool = False) -> RuntimeBill:
     """Return the bill of the packages in a folder; `LookupError` for a package or library that is missing."""
     opened = {one.package.name: one for one in map(_open, _package_files(packages, gramine))}
     if lacking := {INTERPRETER, *LIBRARY, *SHARED, *WHEELS} - opened.keys():
         raise LookupError(f"{packages}: missing packages: {', '.join(sorted(lacking))}")
-    chosen = dict(_own_files(opened))
+    chosen = dict(_own_files(opened, serves=serves))
     chosen |= _shared_libraries(chosen, opened)
     if gramine is not None:
         chosen |= _gramine_libraries(opened["gramine"])
@@ -161,19 +161,23 @@ def _open(path: Path) -> Opened:
     return Opened(package=package, files=files)
 
 
-def _own_files(opened: Mapping[str, Opened]) -> Iterator[tuple[str, Content]]:
+def _own_files(opened: Mapping[str, Opened], *, serves: bool) -> Iterator[tuple[str, Content]]:
     interpreter = opened[INTERPRETER].files[f"usr/bin/{_PYTHON}"]
     yield "runtime/bin/python3", Content(package=INTERPRETER, raw=interpreter)
     for name in LIBRARY:
         for path, raw in opened[name].files.items():
             below = path.removeprefix(_STDLIB)
-            if below != path and is_measured_file(PurePosixPath(below)) and is_useful(PurePosixPath(below)):
+            if below != path and _is_wanted(PurePosixPath(below), serves=serves):
                 yield f"{_TARGET}/{below}", Content(package=name, raw=raw)
     for name in WHEELS:
         for path, raw in opened[name].files.items():
             module = path.startswith("nacl/") or (path.startswith("_cffi_backend.") and "/" not in path)
             if module and is_measured_file(PurePosixPath(path)):
                 yield f"{_TARGET}/site-packages/{path}", Content(package=name, raw=raw)
+
+
+def _is_wanted(path: PurePosixPath, *, serves: bool) -> bool:
+    return is_measured_file(path) and is_useful(path, serves=serves)
 
 
 def _shared_libraries(chosen: Mapping[str, Content], opened: Mapping[str, Opened]) -> dict[str, Content]:
@@ -245,11 +249,12 @@ def main() -> int:
     parser.add_argument("packages", type=Path, help="folder with the packages' files")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--download", action="store_true", help="fetch the packages with apt and pip first")
+    parser.add_argument("--serves", action="store_true", help="with the modules that services have")
     parser.add_argument("--gramine", type=Path, metavar="DEB", help="Gramine's package, for its C library")
     chosen = parser.parse_args()
     if chosen.download:
         download(chosen.packages)
-    bill = make_bill(chosen.packages, gramine=chosen.gramine)
+    bill = make_bill(chosen.packages, gramine=chosen.gramine, serves=chosen.serves)
     chosen.output.write_bytes(bill.to_bytes())
     print(f"{len(bill.measured)} files and {len(bill.modules)} modules of {len(bill.packages)} packages")
     return 0
