@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from made_wheels import make_wheel
-from sealroom.adapters.gramine import GRAMINE_LIBRARIES, Gramine
+from sealroom.adapters.gramine import GRAMINE_LIBRARIES, Gramine, pal_beside
 from sealroom.adapters.host_checks import Host
 from sealroom.adapters.release import load_release
 from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimeFile, RuntimePackage
@@ -96,8 +96,9 @@ def _download(packages: Path) -> Path:
 
 
 def _installed(program: Path) -> Gramine:
-    prefix = program.resolve().parent.parent
-    return Gramine.of(next(iter(sorted(prefix.glob("lib*/**/gramine/sgx/libpal.so")))))
+    pal = pal_beside(program)
+    assert pal is not None
+    return Gramine.of(pal)
 
 
 def _install(root: Path, packages: Path) -> None:

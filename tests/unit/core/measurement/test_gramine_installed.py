@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sealroom.adapters.gramine import pal_beside
 from sealroom.adapters.release import load_release
 from sealroom.core.measurement.expansion import with_defaults
 from sealroom.core.measurement.known_pals import KnownPal
@@ -53,7 +54,7 @@ def test_the_installed_signer_writes_the_same_manifest_and_the_same_signature(
 @pytest.mark.skipif(_SIGNER is None, reason="gramine-sgx-sign is not on the PATH: Gramine is not installed")
 def test_the_installed_signer_agrees_on_a_computation_with_the_bill_of_this_release(tmp_path: Path) -> None:
     assert _SIGNER is not None
-    folder = _installed_gramine(Path(_SIGNER))
+    folder = _installed_gramine()
     raw_pal = (folder / "sgx/libpal.so").read_bytes()
     pal = KnownPal(
         name="the one installed here",
@@ -96,6 +97,9 @@ def test_the_installed_signer_agrees_on_a_computation_with_the_bill_of_this_rele
     assert sign_sigstruct(body, key).to_bytes() == (tmp_path / "sig").read_bytes()
 
 
-def _installed_gramine(program: Path) -> Path:
-    prefix = program.resolve().parent.parent
-    return next(pal.parent.parent for pal in sorted(prefix.glob("lib*/**/gramine/sgx/libpal.so")))
+def _installed_gramine() -> Path:
+    starter = shutil.which("gramine-sgx")
+    assert starter is not None
+    pal = pal_beside(Path(starter))
+    assert pal is not None
+    return pal.parent.parent
