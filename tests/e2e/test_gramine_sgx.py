@@ -218,11 +218,22 @@ def test_another_server_process_finds_the_enclave_again_and_ends_it(
     with operator.serving():
         assert operator.launcher is not first
         assert operator.launcher.watch(uuid, 1).state is LaunchState.ALIVE
-        assert {p.name for p in operator.launcher.protections(uuid, 1)} >= {"enclave", "no-network"}
+        held = {p.name: p.on for p in operator.launcher.protections(uuid, 1)}
+        assert held["enclave"]
+        (enclave,) = [pid for pid in find_processes("gramine-sgx") if _is_below(pid, str(uuid))]
+        assert held["no-network"] is (_network_of(enclave) != _network_of("self"))
         operator.launcher.stop(uuid, 1)
         spool = operator.launcher.spool(uuid, 1)
         wait_until(lambda: spool.has("refusal"), "the enclave signed a refusal")
         wait_until(lambda: operator.launcher.watch(uuid, 1).state is not LaunchState.ALIVE, "it ended")
+
+
+def _network_of(pid: int | str) -> Path:
+    return Path(f"/proc/{pid}/ns/net").readlink()
+
+
+def _is_below(pid: int, folder: str) -> bool:
+    return folder in str(Path(f"/proc/{pid}/cwd").readlink())
 
 
 @pytest.mark.slow

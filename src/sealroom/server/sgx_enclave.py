@@ -42,6 +42,7 @@ from sealroom.server.launchers.host_files import CONSOLE, HOST_FOLDER, PROTECTIO
 from sealroom.server.launchers.published import COLLATERAL, NO_COLLATERAL
 from sealroom.server.launchers.sgx_files import MANIFEST, NAME, StartingOrder
 from sealroom.server.launchers.spool_files import SPOOL_FOLDER, Spool
+from sealroom.server.no_network import can_leave_network, tie_and_leave_network
 
 # Gramine's starter is a script of the shell; the enclave sees the manifest's environment alone.
 _ENVIRONMENT = ("PATH", "LANG")
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(folder: Path, order: StartingOrder) -> int:
     """Start the enclave, fetch what belongs to its quote, and return its exit code."""
-    rows = [dataclasses.asdict(protection) for protection in _protections()]
+    isolated = can_leave_network()
+    rows = [dataclasses.asdict(protection) for protection in _protections(isolated=isolated)]
     write_new(folder / HOST_FOLDER / PROTECTIONS, json.dumps(rows, indent=1).encode())
     console, inlet = os.pipe()
     enclave = subprocess.Popen(  # noqa: S603 - Gramine's own starter
@@ -80,7 +82,7 @@ def run(folder: Path, order: StartingOrder) -> int:
         cwd=folder,
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=tie_and_leave_network if isolated else die_with_parent,
     )
     os.close(inlet)
     # Threads only now: a process with threads must not fork.
@@ -141,11 +143,11 @@ def _fetch_from(order: StartingOrder) -> Fetch:
     return fetch
 
 
-def _protections() -> Iterator[Protection]:
+def _protections(*, isolated: bool) -> Iterator[Protection]:
     enclave = "SGX: its memory is encrypted, and its identity is what each participant verified"
     yield Protection(name="enclave", on=True, detail=enclave)
-    network = "the manifest has no rule against it, and the program's hook refuses it"
-    yield Protection(name="no-network", on=False, detail=network)
+    network = "a network namespace with nothing in it" if isolated else "no namespace can be made"
+    yield Protection(name="no-network", on=isolated, detail=network)
     files = "the manifest's files alone, unless the program breaks out of Gramine"
     yield Protection(name="private-files", on=True, detail=files)
     yield Protection(name="private-processes", on=True, detail="the enclave sees no process of the host")
