@@ -6,10 +6,13 @@ BIN := .venv/bin
 # Unit tests write small files and wait for the disk each time: memory is a disk that does not wait.
 QUICK := $(shell test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp})
 
-.PHONY: demo test unit slow lint bench lock docs clean
+.PHONY: demo demo-service test unit slow lint bench lock docs clean
 
 demo: .venv/ready
 	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m examples.demo --launcher $(LAUNCHER)
+
+demo-service: .venv/ready
+	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m examples.service_demo
 
 # Unit tests, then one end-to-end run of each kind.
 test: unit
@@ -43,7 +46,7 @@ docs: .venv/ready
 	$(BIN)/python tools/count_measured.py
 
 clean:
-	rm -rf .venv demo-run
+	rm -rf .venv demo-run demo-service-run
 
 .venv/ready: requirements.lock pyproject.toml tools/set-up
 	@PYTHON="$(PYTHON)" tools/set-up

@@ -37,6 +37,31 @@ def test_the_demonstration_does_what_it_says_and_leaves_one_folder(tmp_path: Pat
     assert not processes_that_mention(str(tmp_path))
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_demonstration_of_a_service_does_what_it_says_and_leaves_one_folder(tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    played = subprocess.run(
+        [sys.executable, "-m", "examples.service_demo"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.stdout.count("refused") == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["demo-service-run"]
+    for name in ("scoring.package", "evidence.json", "sealed.json", "service.pem"):
+        assert (tmp_path / "demo-service-run" / name).stat().st_size > 0
+    assert not processes_that_mention(str(tmp_path))
+
+
 def processes_that_mention(text: str) -> list[str]:
     found = []
     for folder in Path("/proc").iterdir():
