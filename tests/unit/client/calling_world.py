@@ -86,6 +86,7 @@ class Server:
         return context
 
     def serve(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = SSL.Connection(self.context(), sock)
         connection.set_accept_state()
         connection.do_handshake()
