@@ -24,7 +24,7 @@ UNFINISHED = (
 _OUTCOMES = {
     Outcome.SUCCEEDED: "succeeded",
     Outcome.FAILED: "failed",
-    Outcome.LIMIT: "ended by a limit: time, memory or output",
+    Outcome.LIMIT: "ended by a limit: time, memory, output or number of results",
 }
 _REASONS = {
     RefusalReason.BOX_UNREADABLE: "a participant's sealed key could not be opened",
