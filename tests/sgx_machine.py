@@ -224,6 +224,7 @@ def _make_files(root: Path) -> None:
         "usr/bin/gramine-sgx": program.encode(),
         "usr/lib/gramine/sgx/libpal.so": _another_pal(),
         "usr/lib/gramine/libsysdb.so": b"a library OS",
+        **{f"usr/lib/gramine/runtime/glibc/{name}": name.encode() for name in GRAMINE_LIBRARIES},
         "dev/sgx_enclave": b"",
         "packages/one.whl": wheel,
         "runtime.bill": make_bill(wheel, RUNTIME).to_bytes(),

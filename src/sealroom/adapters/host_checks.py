@@ -21,6 +21,7 @@ from sealroom.core.measurement.known_pals import KnownPal
 
 _FLAGS = re.compile(r"^flags\s*:(.*)$", re.MULTILINE)
 _KEY = ".config/gramine/enclave-key.pem"
+_ENCLAVES_NEED = (PROGRAM, "SGX device", "AESM")
 
 
 class Purpose(Enum):
@@ -73,6 +74,17 @@ def examine(host: Host, *, pals: tuple[KnownPal, ...]) -> tuple[HostCheck, ...]:
     return tuple(check for look in _LOOKS for check in look(host, pals))
 
 
+def lacking_for_enclaves(host: Host) -> str | None:
+    """Say in one sentence what keeps an enclave on SGX from starting here and what brings it, or nothing."""
+    missing = [
+        check for check in examine(host, pals=()) if check.name in _ENCLAVES_NEED and not check.present
+    ]
+    if not missing:
+        return None
+    said = "; ".join(f"{check.name}: {check.found} ({check.fix})" for check in missing)
+    return f"this machine starts no enclaves on SGX: {said}"
+
+
 def _sandbox(host: Host, _: tuple[KnownPal, ...]) -> Iterator[HostCheck]:
     found = host.which("bwrap")
     yield HostCheck(
@@ -104,7 +116,7 @@ def _gramine(host: Host, pals: tuple[KnownPal, ...]) -> Iterator[HostCheck]:
         present=known is not None,
         found=said,
         purpose=Purpose.SGX,
-        fix="a Gramine whose PAL stands in this release's known_pals.toml: docs/spec/manifest.md, Known PALs",
+        fix="a Gramine that this release knows, or a known_pals.toml of your own: docs/deploy-sgx.md, 4",
     )
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 
 from sealroom.adapters.gramine import Gramine
-from sealroom.adapters.host_checks import HostCheck, Purpose, examine, installed_pal, this_host
+from sealroom.adapters.host_checks import (
+    HostCheck,
+    Purpose,
+    examine,
+    installed_pal,
+    lacking_for_enclaves,
+    this_host,
+)
 from sealroom.adapters.sgx_self_test import prepare_self_test, run_self_test
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
@@ -88,6 +95,8 @@ def _self_test(invocation: Invocation, packages: Path, release: Release, signer:
             signer=signer,
             date=f"{datetime.now(UTC):%Y-%m-%d}",
         )
+        if (lacking := lacking_for_enclaves(this_host())) is not None:
+            raise CommandError(f"self-test: the enclave was made; {lacking}", code="launcher")
         invocation.console.say(f"starting it: {' '.join(test.command)}")
         run_self_test(test)
     document = {"mrenclave": test.mrenclave.hex(), "passed": True}

@@ -1,12 +1,16 @@
 """`sealroom doctor --self-test`, up to the machine that it needs."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from transcript import play
 
+from sealroom.client.home import Home
 from sealroom.insecure.synthetic_pal import synthetic_pal
+from sgx_machine import sgx_machine
 
 _KEY = Path(__file__).parents[2] / "vectors" / "measurement" / "sigstruct-plain" / "key"
 
@@ -60,3 +64,17 @@ def test_the_self_test_names_the_packages_that_are_not_there(tmp_path: Path) -> 
     words = ["doctor", "--self-test", "packages", "--key-command", "false", "--public-key", "public"]
     said = play(words, folder=tmp_path, environment={"PATH": str(tmp_path / "bin")})
     assert "no package with the digest of cffi" in said.output
+
+
+@pytest.mark.skipif(Path("/dev/sgx_enclave").exists(), reason="this machine has SGX")
+def test_the_self_test_makes_the_enclave_and_says_what_keeps_it_from_starting(tmp_path: Path) -> None:
+    with sgx_machine(tmp_path / "m") as machine:
+        home = Home.open(tmp_path / "home")
+        shutil.copyfile(machine.root / "runtime.bill", home.runtime_bill)
+        words = ["doctor", "--self-test", "m/packages", "--key", str(_KEY), "--home", "home"]
+        said = play(words, folder=tmp_path, environment={"PATH": str(machine.root / "usr/bin")})
+    assert said.exit_code == 1
+    assert (
+        "self-test: the enclave was made; this machine starts no enclaves on SGX: SGX device" in said.output
+    )
+    assert "group sgx" in said.output

@@ -16,8 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
-from sealroom.adapters.gramine import Gramine
-from sealroom.adapters.host_checks import Host, examine, installed_pal, this_host
+from sealroom.adapters.gramine import PROGRAM, Gramine
+from sealroom.adapters.host_checks import Host, installed_pal, lacking_for_enclaves, this_host
 from sealroom.adapters.release import load_release
 from sealroom.adapters.runtime_packages import stage_runtime
 from sealroom.core.errors import SealroomError
@@ -42,7 +42,6 @@ from sealroom.server.launchers.folders import (
 from sealroom.server.launchers.host_files import write_whole
 from sealroom.server.launchers.sgx_files import MANIFEST, SIGSTRUCT, STARTING, StartingOrder
 
-_NEEDED = ("gramine-sgx", "SGX device", "AESM")
 _RUNTIMES = "runtimes"
 
 
@@ -113,14 +112,11 @@ class GramineSgxLauncher(FolderLauncher):
 
     def _require_machine(self) -> Path:
         """Return the starter of this machine, or say in doctor's words what is missing."""
-        checks = {check.name: check for check in examine(self._host, pals=())}
-        missing = [checks[name] for name in _NEEDED if not checks[name].present]
-        if missing:
-            said = "; ".join(f"{check.name}: {check.found} ({check.fix})" for check in missing)
-            raise LaunchError(f"this machine starts no enclaves on SGX: {said}")
-        program = self._host.which("gramine-sgx")
+        if (lacking := lacking_for_enclaves(self._host)) is not None:
+            raise LaunchError(lacking)
+        program = self._host.which(PROGRAM)
         if program is None:
-            raise LaunchError("gramine-sgx is gone")
+            raise LaunchError(f"{PROGRAM} is gone")
         return program
 
     def _gramine(self, release: Release) -> tuple[Gramine, KnownPal]:

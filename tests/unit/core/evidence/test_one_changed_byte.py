@@ -121,6 +121,12 @@ TABLE: list[tuple[str, str, str, Callable[[], Verdict]]] = [
         "trusted file file:extra is in it, and nobody agreed to it",
         lambda: _with_file("extra"),
     ),
+    (
+        "library OS",
+        "measurement.manifest",
+        "library OS loader.entrypoint.uri is 'file:lap', expected 'file:pal'",
+        lambda: _edited(b'uri = "file:pal"', b'uri = "file:lap"'),
+    ),
     ("entry point", "measurement.manifest", "entry point run.py has sha256", lambda: _code_file("run.py")),
     (
         "sealed module",
