@@ -203,7 +203,8 @@ def _ending(report: Report) -> str:
         case Outcome.LIMIT if report.seconds >= report.limits.max_seconds:
             return f"limit: the time was over (--max-seconds {report.limits.max_seconds}); no result leaves"
         case Outcome.LIMIT:
-            return "limit: --max-output-bytes or --max-memory was too little, or the results too many; none leaves"
+            said = "--max-output-bytes or --max-memory was too little, or the results too many"
+            return f"limit: {said}; none leaves"
         case Outcome.FAILED if report.failure is not None:
             failure = report.failure
             return (
