@@ -33,8 +33,12 @@ from sealroom.adapters.pccs import CollateralFetcher
 from sealroom.adapters.provisioning import Source
 from sealroom.core.errors import MalformedError, SealroomError
 from sealroom.core.measurement.manifest import parse_manifest
+from sealroom.core.measurement.template import ARGUMENTS_PATH
+from sealroom.core.wire.argument_items import read_items
+from sealroom.core.wire.arguments import MAX_ARGUMENTS_BYTES
 from sealroom.core.wire.bundle import RawCollateral
 from sealroom.core.wire.report_data import MAX_QUOTE_BYTES
+from sealroom.core.wire.service_arguments import KIND_ITEM
 from sealroom.core.wire.spool import QUOTE
 from sealroom.core.wire.strict_json import encode_json
 from sealroom.server.launchers.base import Protection
@@ -70,8 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(folder: Path, order: StartingOrder) -> int:
     """Start the enclave, fetch what belongs to its quote, and return its exit code."""
-    isolated = can_leave_network()
-    rows = [dataclasses.asdict(protection) for protection in _protections(isolated=isolated)]
+    serves = _serves(folder)
+    isolated = not serves and can_leave_network()
+    rows = [dataclasses.asdict(one) for one in _protections(isolated=isolated, serves=serves)]
     write_new(folder / HOST_FOLDER / PROTECTIONS, json.dumps(rows, indent=1).encode())
     console, inlet = os.pipe()
     enclave = subprocess.Popen(  # noqa: S603 - Gramine's own starter
@@ -143,10 +148,18 @@ def _fetch_from(order: StartingOrder) -> Fetch:
     return fetch
 
 
-def _protections(*, isolated: bool) -> Iterator[Protection]:
+def _serves(folder: Path) -> bool:
+    """Say whether the measured arguments are a service's, which takes connections."""
+    with (folder / ARGUMENTS_PATH).open("rb") as file:
+        raw = file.read(MAX_ARGUMENTS_BYTES + 1)
+    return KIND_ITEM in read_items(raw, max_bytes=MAX_ARGUMENTS_BYTES)[:2]
+
+
+def _protections(*, isolated: bool, serves: bool) -> Iterator[Protection]:
     enclave = "SGX: its memory is encrypted, and its identity is what each participant verified"
     yield Protection(name="enclave", on=True, detail=enclave)
     network = "a network namespace with nothing in it" if isolated else "no namespace can be made"
+    network = "a service takes connections" if serves else network
     yield Protection(name="no-network", on=isolated, detail=network)
     files = "the manifest's files alone, unless the program breaks out of Gramine"
     yield Protection(name="private-files", on=True, detail=files)

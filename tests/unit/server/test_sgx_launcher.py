@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 
+import service_samples
 from made_wheels import make_wheel, pin
 from sealroom.adapters.key_command import KeyCommand
 from sealroom.core.errors import MalformedError, TransportError
@@ -315,3 +316,28 @@ def test_an_enclave_that_does_not_start_says_where_to_look(launch: Launch, tmp_p
     (state / STARTING).unlink()
     gone = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (gone.returncode, "starting.json: not valid JSON" in gone.stderr) == (125, True)
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_a_service_keeps_the_network_that_a_computation_loses(
+    launch: Launch, tmp_path: Path, serves: bool
+) -> None:
+    launcher, agreed = launch(), arguments()
+    launcher.prepare(plan(agreed))
+    folder, state = launcher.folder(agreed.terms.computation, 1), tmp_path / "state"
+    if serves:
+        (folder / "args").write_bytes(replace(service_samples.ARGUMENTS, tee=Tee.SGX).to_bytes())
+    state.mkdir()
+    network = tmp_path / "network"
+    program = tmp_path / "stand-in"
+    program.write_text(f"#!/bin/sh\nreadlink /proc/self/ns/net > {network}\n")
+    program.chmod(0o755)
+    order = StartingOrder(program=str(program), sources=("https://127.0.0.1:1",), source_ca=None)
+    (state / STARTING).write_bytes(order.to_json())
+    words = [sys.executable, "-m", "sealroom.server.sgx_enclave", str(folder), "--state", str(state)]
+    subprocess.run([*words, "--parent", str(os.getpid())], check=True, timeout=60)
+    same = network.read_text().strip() == str(Path("/proc/self/ns/net").readlink())
+    held = {row.name: row for row in launcher.protections(agreed.terms.computation, 1)}["no-network"]
+    assert held.on is not same
+    if serves:
+        assert (same, held.detail) == (True, "a service takes connections")
