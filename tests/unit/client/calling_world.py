@@ -138,25 +138,34 @@ class Server:
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
     """Serve on a free port of this machine until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server.port = listener.getsockname()[1]
 
-    def one(sock: socket.socket) -> None:
+    def one(sock: socket.socket, _: threading.Event) -> None:
         # What a caller does who was not convinced: it leaves.
         with sock, suppress(SSL.Error, OSError, h11.ProtocolError):
             server.serve(sock)
+
+    with plain_server(one) as server.port:
+        yield server
+
+
+@contextmanager
+def plain_server(one: Callable[[socket.socket, threading.Event], None]) -> Iterator[int]:
+    """Hand each connection to `one`, in a thread of its own, with what is set when the block ends."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
 
     def accept() -> None:
         with suppress(OSError):
             while True:
                 sock, _ = listener.accept()
-                threading.Thread(target=one, args=(sock,), daemon=True).start()
+                threading.Thread(target=one, args=(sock, stop), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
-        yield server
+        yield listener.getsockname()[1]
     finally:
+        stop.set()
         # Closing alone does not wake a thread that waits in accept.
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)

@@ -1,8 +1,11 @@
 """A caller's connections to a service: each is proven before a byte of a request, or nothing is sent."""
 
 import ipaddress
+import itertools
 import socket
 import ssl
+import threading
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from sealroom.client.service.calling import challenge
 from sealroom.client.service.calling.connecting import connect, open_client, pinned_context
 from sealroom.client.service.calling.judging import Trust
 from sealroom.client.service.calling.requests_adapter import open_session
@@ -384,3 +388,48 @@ def test_a_port_that_says_nothing_ends_in_a_time_out() -> None:
             http.get("/")
     finally:
         listener.close()
+
+
+def dripping(data: bytes) -> AbstractContextManager[int]:
+    """A server that sends `data` byte by byte, and never says that this was all."""
+
+    def one(sock: socket.socket, stop: threading.Event) -> None:
+        with sock, suppress(OSError):
+            for byte in itertools.cycle(data):
+                sock.sendall(bytes((byte,)))
+                if stop.wait(0.01):
+                    return
+
+    return c.plain_server(one)
+
+
+@pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x16\x03\x03\x40\x00", bytes(64)])
+def test_a_server_without_tls_or_that_drips_its_handshake_is_left(data: bytes) -> None:
+    with (
+        dripping(data) as port,
+        connect(
+            f"https://127.0.0.1:{port}",
+            policy=c.POLICY,
+            collateral=c.COLLATERAL,
+            insecure_accept_simulated=True,
+            timeout_seconds=0.3,
+        ) as http,
+        pytest.raises(TransportError),
+    ):
+        http.get("/")
+
+
+def test_an_answer_to_the_challenge_that_comes_in_drops_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(challenge, "CHALLENGE_SECONDS", 0.2)
+    stop = threading.Event()
+
+    def answer(_: c.Asked) -> c.Reply:
+        stop.wait(20)
+        return c.honest()(_)
+
+    error = refused(c.Server(answer=answer))
+    stop.set()
+    assert isinstance(error, TransportError)
+    assert "not answered" in str(error)

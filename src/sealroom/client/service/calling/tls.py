@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ class TlsConnection:
         connection.set_connect_state()
         made = cls(sock, connection)
         try:
-            made._until_done(connection.do_handshake, timeout)
+            # One deadline for all of it: a server that drips its handshake must not hold a caller for ever.
+            made._until_done(connection.do_handshake, timeout, ends=_end_of(timeout))
         except SSL.Error as exc:
             # An alert of the server's goes out before its reason is known here.
             with suppress(OSError):
@@ -111,9 +113,11 @@ class TlsConnection:
         """The socket below, for addresses and for waiting."""
         return self._socket
 
-    def _until_done(self, step: Callable[[], _T], timeout: float | None) -> _T:
-        """Take `step` again for as long as it wants more from the other side."""
+    def _until_done(self, step: Callable[[], _T], timeout: float | None, *, ends: float | None = None) -> _T:
+        """Take `step` again for as long as it wants more from the other side, perhaps until a moment."""
         while True:
+            if ends is not None and (timeout := ends - time.monotonic()) <= 0:
+                raise TimeoutError("not done in time")
             try:
                 done = step()
             except SSL.WantReadError:
@@ -136,6 +140,10 @@ class TlsConnection:
             # Without an end of TLS before it, somebody may have cut the answer short.
             raise ConnectionError("the connection was cut")
         self._tls.bio_write(received)
+
+
+def _end_of(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
 
 
 def _is_address(host: str) -> bool:
