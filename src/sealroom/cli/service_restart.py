@@ -10,8 +10,7 @@ from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.options import Invocation, command_options
 from sealroom.cli.service_hosting import DATA, describe, look, service_errors, wait_while, why_failed
 from sealroom.server.hosting.folder import HostedState, Hosting
-
-_ENDED = (HostedState.STOPPED, HostedState.FAILED)
+from sealroom.server.launchers.base import LaunchState
 
 
 @click.command("restart")
@@ -26,7 +25,8 @@ def command(invocation: Invocation, name: str, data: Path) -> None:
     verify the new certificate.
     """
     console = invocation.console
-    if look(data, name).state not in _ENDED:
+    # One that was never started, after a crash, has nobody to wait for.
+    if look(data, name).status.state is LaunchState.ALIVE:
         Hosting(data).stop(name)
         running = (HostedState.SPAWNED, HostedState.WAITING, HostedState.RUNNING)
         wait_while(console, data, name, running, "waiting: for the former enclave to finish its requests")

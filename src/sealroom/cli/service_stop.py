@@ -9,6 +9,7 @@ import click
 from sealroom.cli.options import Invocation, command_options
 from sealroom.cli.service_hosting import DATA, describe, look, wait_while
 from sealroom.server.hosting.folder import HostedState, Hosting
+from sealroom.server.launchers.base import LaunchState
 
 
 @click.command("stop")
@@ -19,10 +20,11 @@ from sealroom.server.hosting.folder import HostedState, Hosting
 def command(invocation: Invocation, name: str, data: Path, remove: bool) -> None:
     """Let the service NAME finish the requests that run, at most half a minute, and end it."""
     console, hosting = invocation.console, Hosting(data)
-    look(data, name)
+    found = look(data, name)
     hosting.stop(name)
-    running = (HostedState.SPAWNED, HostedState.WAITING, HostedState.RUNNING)
-    found = wait_while(console, data, name, running, "waiting: for requests that run")
+    if found.status.state is LaunchState.ALIVE:
+        running = (HostedState.SPAWNED, HostedState.WAITING, HostedState.RUNNING)
+        found = wait_while(console, data, name, running, "waiting: for requests that run")
     if remove:
         hosting.remove(name)
 

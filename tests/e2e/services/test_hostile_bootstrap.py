@@ -1,6 +1,7 @@
 """What a waiting enclave is offered by others than its code provider, and what callers are shown."""
 
 import json
+import os
 import secrets
 import socket
 import ssl
@@ -140,6 +141,21 @@ def test_openssl_and_curl_take_the_certificate_as_their_ca(waiting: Hosted, tmp_
     for url in (f"https://{address}/", f"https://127.0.0.1:{waiting.port}/"):
         shown = subprocess.run([*words, url], capture_output=True, check=True).stdout
         assert b"Mse-Status: 0" in shown
+
+
+def test_intel_sgx_ra_reads_the_certificate_of_a_waiting_service(waiting: Hosted, tmp_path: Path) -> None:
+    python = os.environ.get("SEALROOM_INTEL_SGX_RA")
+    if python is None:
+        pytest.skip("no intel-sgx-ra: install it in a virtual environment, SEALROOM_INTEL_SGX_RA=its python")
+    pem = tmp_path / "service.pem"
+    pem.write_bytes(waiting.certificate())
+    program = (
+        "import sys; from pathlib import Path; from intel_sgx_ra.ratls import ratls_verify\n"
+        "body = ratls_verify(Path(sys.argv[1])).report_body\n"
+        "print(body.mr_enclave.hex(), body.report_data[32:].hex())"
+    )
+    done = subprocess.run([python, "-c", program, str(pem)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [waiting.mrenclave().hex(), waiting.box_key().hex()]
 
 
 def test_a_challenge_is_answered_by_a_fresh_quote_over_this_very_connection(waiting: Hosted) -> None:

@@ -147,6 +147,8 @@ class Hosting:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
         fill(partial)
+        # Whole, and of a start that a crash ended before it counted: nothing was ever started in it.
+        remove_folder(folder)
         partial.rename(folder)
         # From here on the supervisor of the former start ends its enclave.
         write_whole(own / EPOCH, str(number).encode())
