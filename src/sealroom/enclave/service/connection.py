@@ -26,6 +26,8 @@ _RECORD_HEADER = 5
 _MAX_CONTENT = 1 << 14
 _RECORD_OVERHEAD = _RECORD_HEADER + 1 + 16
 _READ = _MAX_CONTENT + 256
+# The event loop fills it and calls `buffer_updated` before it does anything else.
+_ARRIVED = memoryview(bytearray(1 << 16))
 # Above this, what was written does not wait for the end of the turn.
 _FLUSH_AT = 1 << 16
 # Asked for so much more than there can be, OpenSSL says by giving less that it has no more.
@@ -43,7 +45,7 @@ class Channel(Protocol):
         """Return the 32 octets that only the two ends of this connection share."""
 
 
-class TlsConnection(asyncio.Protocol):
+class TlsConnection(asyncio.BufferedProtocol):
     """The layer. `make_inner` is called when the handshake is over, with this connection as its channel."""
 
     def __init__(
@@ -79,14 +81,19 @@ class TlsConnection(asyncio.Protocol):
         self._tls.set_accept_state()
         self._timer = self._loop.call_later(self._handshake_seconds, self.abort)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where the client's octets go: all connections' to one place, where they are taken at once."""
+        return _ARRIVED
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take octets of the client's."""
         if self._closing:
             return
+        data = _ARRIVED[:nbytes]
         records = self._records.completed_by(data)
         self._tls.bio_write(data)
         if self._inner is None:
-            self._shake_hands(len(data))
+            self._shake_hands(nbytes)
         else:
             self._read(records)
 
@@ -335,7 +342,7 @@ class _Records:
         self._head = b""
         self._left = 0
 
-    def completed_by(self, data: bytes) -> int:
+    def completed_by(self, data: bytes | memoryview) -> int:
         """Return how many records end within `data`."""
         # Nearly always: one record, whole.
         aligned = not self._left and not self._head and len(data) > _RECORD_HEADER
@@ -343,12 +350,12 @@ class _Records:
             return 1
         return self._count(data)
 
-    def _count(self, data: bytes) -> int:
+    def _count(self, data: bytes | memoryview) -> int:
         records, place = 0, 0
         while place < len(data):
             if not self._left:
                 wanted = _RECORD_HEADER - len(self._head)
-                self._head += data[place : place + wanted]
+                self._head += bytes(data[place : place + wanted])
                 place += wanted
                 if len(self._head) < _RECORD_HEADER:
                     break

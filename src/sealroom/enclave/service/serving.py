@@ -69,7 +69,7 @@ class Serving:
         """Take no more connections, and let those that are open finish their requests."""
         self._server.should_exit = True
 
-    def _connection(self, **uvicorns: Any) -> asyncio.Protocol:  # noqa: ANN401 - uvicorn's arguments
+    def _connection(self, **uvicorns: Any) -> asyncio.BaseProtocol:  # noqa: ANN401 - uvicorn's arguments
         if self._tls is None:
             return self._protocol(uvicorns, None)
         return TlsConnection(self._tls.context, partial(self._protocol, uvicorns))

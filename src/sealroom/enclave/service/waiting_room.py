@@ -50,7 +50,7 @@ class WaitingRoom:
         self._open: set[_Guest] = set()
         self._turn = asyncio.Lock()
 
-    def connection(self) -> asyncio.Protocol:
+    def connection(self) -> asyncio.BaseProtocol:
         """Make the protocol of a new connection, as an asyncio server asks for it."""
         return _Guest(self)
 
