@@ -10,16 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from made_wheels import make_wheel
-from sealroom.adapters.gramine import GRAMINE_LIBRARIES, Gramine, pal_beside
+from sealroom.adapters.gramine import Gramine, pal_beside
 from sealroom.adapters.host_checks import Host
-from sealroom.adapters.release import load_release
-from sealroom.core.measurement.runtime_bill import PackageKind, RuntimeBill, RuntimeFile, RuntimePackage
 from sealroom.core.measurement.signing import verify_sigstruct
 from sealroom.server.launchers.gramine_sgx import GramineSgxLauncher
 from sealroom.server.launchers.sgx_files import MANIFEST, NAME, SIGSTRUCT
@@ -88,11 +84,15 @@ def test_what_is_staged_starts_without_sgx_and_ends_where_it_asks_for_a_report(f
 
 
 def _download(packages: Path) -> Path:
-    command = [sys.executable, str(_TOOL), str(packages), "--download", "-o", str(packages.with_suffix(".b"))]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    made = _make_bill(packages, packages.with_suffix(".bill"), "--download")
     if made.returncode:
         pytest.skip(f"packages cannot be downloaded here: {made.stderr.strip().splitlines()[-1]}")
     return packages
+
+
+def _make_bill(packages: Path, output: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(_TOOL), str(packages), "-o", str(output), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _installed(program: Path) -> Gramine:
@@ -102,25 +102,30 @@ def _installed(program: Path) -> Gramine:
 
 
 def _install(root: Path, packages: Path) -> None:
-    """Write bill and list for the Gramine that is installed, as from a package of it."""
+    """Write bill and list for the Gramine that is installed, out of a package of it, as the page says."""
     assert _SGX is not None
     gramine = _installed(Path(_SGX))
-    libraries = {name: (gramine.libraries / name).read_bytes() for name in GRAMINE_LIBRARIES}
-    wheel = make_wheel("gramine", "1", {f"gramine/{name}": raw for name, raw in libraries.items()})
-    (packages / "gramine.whl").write_bytes(wheel)
-    package = RuntimePackage(
-        kind=PackageKind.WHEEL, name="gramine", version="1", architecture="any", sha256=sha256(wheel).digest()
-    )
-    files = [
-        RuntimeFile(path=f"gramine/lib/{name}", sha256=sha256(raw).digest(), package="gramine")
-        for name, raw in libraries.items()
-    ]
-    release = load_release().sgx_runtime
-    assert release is not None
-    bill = RuntimeBill(
-        tuple(sorted((*release.packages, package), key=lambda one: one.name)),
-        tuple(sorted((*files, *release.files), key=lambda one: one.path.encode())),
-        release.archive,
-    )
-    (root / "runtime.bill").write_bytes(bill.to_bytes())
+    package = _package(gramine, root / "gramine")
+    made = _make_bill(packages, root / "runtime.bill", "--gramine", str(package))
+    assert made.returncode == 0, made.stderr
+    package.rename(packages / package.name)
     (root / "known_pals.toml").write_bytes(known_pals(gramine.as_known()))
+
+
+def _package(gramine: Gramine, folder: Path) -> Path:
+    """Make a Debian package of an installed Gramine, with the files where Gramine's own has them."""
+    place = folder / "usr/lib/x86_64-linux-gnu/gramine"
+    shutil.copytree(gramine.libraries, place / "runtime/glibc", symlinks=True)
+    (place / "sgx").mkdir()
+    shutil.copyfile(gramine.pal, place / "sgx/libpal.so")
+    shutil.copyfile(gramine.libos, place / "libsysdb.so")
+    (folder / "DEBIAN").mkdir()
+    (folder / "DEBIAN/control").write_text(
+        "Package: gramine\nVersion: 1.9~test\nArchitecture: amd64\nMaintainer: a test <test@example.org>\n"
+        "Description: an installed Gramine\n"
+    )
+    package = folder.with_name("gramine_1.9~test_amd64.deb")
+    # Compressed by something that every reader has.
+    words = ["dpkg-deb", "-Zxz", "--root-owner-group", "-b", str(folder), str(package)]
+    subprocess.run(words, check=True, capture_output=True)
+    return package
