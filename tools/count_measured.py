@@ -11,7 +11,7 @@ import sys
 import tokenize
 from pathlib import Path
 
-from sealroom.adapters.release import first_party_sources
+from sealroom.adapters.release import first_party_sources, service_sources
 from sealroom.core.wire.terms import DeliveryForm
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "measured-code.md"
@@ -39,6 +39,12 @@ _LEGACY_FOLDERS = {
     "core/compat": "the published client's forms of delivery and result",
     "enclave/legacy": "its computations",
 }
+_SERVICES = """
+## Services
+
+A [service](spec/services.md) measures its own session and what that imports, and no computation's. What serves
+it (uvicorn, pyOpenSSL, cryptography) comes as its packages and is not counted here.
+"""
 _TABLE = ("| | files | lines of code | all lines |", "|---|---|---|---|")
 _NO_TEXT = frozenset(
     (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
@@ -76,9 +82,34 @@ def write() -> str:
             "| file | lines of code | all lines |",
             "|---|---|---|",
             *files,
+            *_services(),
             "",
         )
     )
+
+
+def _services() -> tuple[str, ...]:
+    """Return the part about services, whose own files stand one by one."""
+    counts = {
+        path.removeprefix("lib/sealroom/"): _count_file(source) for path, source in service_sources().items()
+    }
+    shared = _counts(DeliveryForm.V1)
+    own = {name: count for name, count in counts.items() if name not in shared}
+    return (
+        _SERVICES,
+        *_TABLE,
+        _row("its own", list(own.values())),
+        _row("of those above", [count for name, count in counts.items() if name not in own]),
+        _row("**all**", list(counts.values())),
+        "\n| its own file | lines of code | all lines |",
+        "|---|---|---|",
+        *(f"| `{name}` | {code} | {lines} |" for name, (code, lines) in sorted(own.items()) if lines),
+    )
+
+
+def _count_file(source: Path) -> tuple[int, int]:
+    text = source.read_text("utf-8")
+    return count_code(text), len(text.splitlines())
 
 
 def _counts(form: DeliveryForm) -> dict[str, tuple[int, int]]:

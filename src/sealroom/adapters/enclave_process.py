@@ -25,6 +25,8 @@ _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MAX_CONSOLE_BYTES = 64 * 1024
+_MAX_SERVICE_CONSOLE_BYTES = 1 << 20
+_CONSOLE_BLOCK = 4096
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -51,17 +53,41 @@ def exit_code(enclave: subprocess.Popen[bytes]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def keep_console(console: int, path: Path) -> None:
+def keep_console(console: int, path: Path, *, serves: bool = False) -> None:
     """Keep the start of what reaches the host's console, for the operator; the rest is read and dropped.
 
     The enclave redirects its descriptors before it lets foreign code run, so nothing that a program prints is
-    here; what one writes on purpose to its host's own descriptors is (docs/limits.md).
+    here; what one writes on purpose to its host's own descriptors is (docs/limits.md). Of an enclave that
+    `serves`, which runs for as long as it is wanted, the end is kept: up to a mebibyte, and the one before it
+    beside `path`.
     """
+    if serves:
+        _keep_end(console, path)
+        return
     left = _MAX_CONSOLE_BYTES
     with os.fdopen(console, "rb", buffering=0) as source, path.open("xb", buffering=0) as kept:
-        while part := source.read(4096):
+        while part := source.read(_CONSOLE_BLOCK):
             kept.write(part[:left])
             left -= min(left, len(part))
+
+
+def former_console(path: Path) -> Path:
+    """Return where what came before the console at `path` is kept."""
+    return path.with_name(f"{path.name}.1")
+
+
+def _keep_end(console: int, path: Path) -> None:
+    with os.fdopen(console, "rb", buffering=0) as source:
+        part = source.read(_CONSOLE_BLOCK)
+        while part:
+            kept_bytes = 0
+            with path.open("xb", buffering=0) as kept:
+                while part and kept_bytes + len(part) <= _MAX_SERVICE_CONSOLE_BYTES:
+                    kept.write(part)
+                    kept_bytes += len(part)
+                    part = source.read(_CONSOLE_BLOCK)
+            if part:
+                path.replace(former_console(path))
 
 
 def explain_refused_files(console: Path, manifest: Mapping[str, object]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sealroom.adapters.enclave_process import former_console
 from sealroom.cli.console import read_file
 from sealroom.cli.options import Invocation, command_options
 from sealroom.cli.service_hosting import DATA, look
@@ -32,7 +33,8 @@ def command(invocation: Invocation, name: str, data: Path, access: bool) -> None
     if access:
         text = _access_log(service)
     else:
-        text = _file(service.folder / SUPERVISOR_LOG_PATH) + _file(service.folder / CONSOLE_PATH)
+        console = service.folder / CONSOLE_PATH
+        text = "".join(map(_file, (service.folder / SUPERVISOR_LOG_PATH, former_console(console), console)))
 
     def render() -> None:
         for line in text.splitlines():

@@ -21,6 +21,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sealroom.adapters.enclave_process import (
@@ -35,6 +36,7 @@ from sealroom.core.measurement.template import RUNTIME_FOLDER
 from sealroom.insecure.attester import Attester
 from sealroom.insecure.device import AttestationDevice
 from sealroom.insecure.launch_folder import PAL_NAME, RUNTIME_NAME, check_launch_folder
+from sealroom.insecure.needs import Network
 from sealroom.insecure.runtime import stage_runtime
 from sealroom.insecure.sandbox import DEVICE_NAME, choose_sandbox
 from sealroom.insecure.synthetic_pal import synthetic_pal
@@ -106,7 +108,10 @@ def run(folder: Path, *, state: Path) -> int:
     os.close(inlet)
     # Threads only now: a process with threads must not fork.
     device.serve()
-    keeper = threading.Thread(target=keep_console, args=(console, folder / CONSOLE_PATH), daemon=True)
+    serves = launch.needs.network is not Network.NONE
+    keeper = threading.Thread(
+        target=partial(keep_console, console, folder / CONSOLE_PATH, serves=serves), daemon=True
+    )
     keeper.start()
     code = exit_code(enclave)
     keeper.join(timeout=1)

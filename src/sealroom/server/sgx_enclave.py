@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sealroom.adapters.enclave_process import (
@@ -92,7 +93,7 @@ def run(folder: Path, order: StartingOrder) -> int:
     os.close(inlet)
     # Threads only now: a process with threads must not fork.
     kept = folder / HOST_FOLDER / CONSOLE
-    keeper = threading.Thread(target=keep_console, args=(console, kept), daemon=True)
+    keeper = threading.Thread(target=partial(keep_console, console, kept, serves=serves), daemon=True)
     keeper.start()
     threading.Thread(target=publish_collateral, args=(folder, _fetch_from(order)), daemon=True).start()
     code = exit_code(enclave)

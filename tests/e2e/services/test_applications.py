@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -106,3 +107,18 @@ def test_a_killed_enclave_is_failed_and_starts_anew(tmp_path: Path) -> None:
         service.wait_for(HostedState.FAILED)
         service.hosting.restart("killer")
         service.provision()
+
+
+def test_without_bubblewrap_a_service_serves_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("ldd", "sh", "bash"):
+        (programs / name).symlink_to(shutil.which(name) or f"/bin/{name}")
+    monkeypatch.setenv("PATH", str(programs))
+    with hosted(tmp_path, Project(name="many", sources={"app.py": MANY})) as service:
+        service.provision()
+        assert service.request("POST", "/", body=b"x")[2] == hashlib.sha256(b"x").hexdigest().encode()
+        shown = {row.name: row.detail for row in service.seen.protections}
+        assert "Landlock" in shown["private-files"] or "nor Landlock" in shown["private-files"]
+        service.hosting.stop("many")
+        assert service.wait_for(HostedState.STOPPED).status.exit is not None
