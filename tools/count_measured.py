@@ -42,7 +42,7 @@ _LEGACY_FOLDERS = {
 _SERVICES = """
 ## Services
 
-A [service](spec/services.md) measures its own session and what that imports, and no computation's. What serves
+A [service](spec/services.md) measures its own session and what that imports, no computation's. What serves
 it (uvicorn, pyOpenSSL, cryptography) comes as its packages and is not counted here.
 """
 _TABLE = ("| | files | lines of code | all lines |", "|---|---|---|---|")
