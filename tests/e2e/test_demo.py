@@ -18,6 +18,8 @@ def test_the_demonstration_does_what_it_says_and_leaves_one_folder(tmp_path: Pat
         "HOME": str(tmp_path / "home"),
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Where wheels are fetched first, pip keeps nothing of them at home.
+        "PIP_NO_CACHE_DIR": "1",
     }
     played = subprocess.run(
         [sys.executable, "-m", "examples.demo"],
@@ -45,6 +47,8 @@ def test_the_demonstration_of_a_service_does_what_it_says_and_leaves_one_folder(
         "HOME": str(tmp_path / "home"),
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Where wheels are fetched first, pip keeps nothing of them at home.
+        "PIP_NO_CACHE_DIR": "1",
     }
     played = subprocess.run(
         [sys.executable, "-m", "examples.service_demo"],

@@ -9,7 +9,7 @@ import click
 from sealroom.cli.options import INPUT_FILE, INPUT_FOLDER, OUTPUT_FILE, Invocation, command_options
 from sealroom.cli.service_projects import ready_wheels
 from sealroom.client.service.code_keys import create_code_key, load_code_key
-from sealroom.client.service.packing import pack
+from sealroom.client.service.packing import locked_requirements, pack
 from sealroom.client.service.project import CODE_KEY, Project
 from sealroom.client.service.trying import find_interface
 
@@ -29,6 +29,8 @@ def command(invocation: Invocation, project: Path, to: Path | None, key: Path | 
     the same file, byte for byte: whoever has the key can check what was packed.
     """
     opened = Project.open(project)
+    # Before a key is made: whoever has to lock first is then told of the new key.
+    locked_requirements(opened)
     interface = find_interface(opened, ready_wheels(invocation, opened))
     place = key or project / CODE_KEY
     is_new = key is None and not place.exists()

@@ -51,6 +51,7 @@ def test_a_project_that_is_not_locked_says_what_to_do(shell: Shell) -> None:
     error = shell("package", "scores", code=1)["error"]
     assert (error["code"], "sealroom lock" in error["next"]) == ("not_locked", True)
     assert not Path("scores.package").exists()
+    assert not Path("scores/code.key").exists()
 
 
 def test_what_is_no_project_is_malformed(shell: Shell) -> None:

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import calling_world as c
@@ -28,6 +28,7 @@ from sealroom.core.evidence.policy import Policy, Word
 from sealroom.core.evidence.verdict import RefusedEvidenceError
 from sealroom.core.wire.channel import channel_report_data
 from sealroom.core.wire.service_arguments import CertificateMode
+from sealroom.core.wire.verified_service import VerifiedService
 
 
 def client(server: c.Server, *, policy: Policy = c.POLICY, **asked: object) -> httpx.Client:
@@ -93,6 +94,24 @@ def test_a_verified_service_is_the_only_one_that_is_called() -> None:
     ):
         http.get("/")
     assert failed(found.value) == ["measurement.policy"]
+
+
+def test_a_simulated_service_never_stands_in_for_one_that_was_verified_as_real() -> None:
+    simulated = c.verified()
+    real = VerifiedService(**{field.name: getattr(simulated, field.name) for field in fields(simulated)})
+    trust = Trust(
+        policy=w.policy(),
+        documents=lambda _: c.COLLATERAL,
+        service=real,
+        insecure_accept_simulated=True,
+    )
+    with (
+        c.running(c.Server()) as server,
+        open_client(server.url, trust) as http,
+        pytest.raises(RefusedEvidenceError, match="simulated"),
+    ):
+        http.get("/")
+    assert server.requests == []
 
 
 def test_a_certificate_without_the_bound_key_is_refused() -> None:

@@ -61,10 +61,7 @@ def pack(
     where the project's does not say it. Raises `MalformedError` for what no enclave could run, and
     `NotLockedError`; nothing is at `target` then.
     """
-    requirements = project.requirements()
-    if requirements is None:
-        raise NotLockedError(f"project: {REQUIREMENTS} is missing in {project.folder}")
-    check_stack(parse_requirements(requirements))
+    requirements = locked_requirements(project)
     clear = {CONFIG: complete_config(project, interface), REQUIREMENTS: requirements}
     sealed = [f"{SERVICE_FOLDER}{path}" for path in project.source_files()]
     sealed += [f"{TESTS_FOLDER}{path}" for path in project.test_files()]
@@ -84,6 +81,15 @@ def pack(
         with replacing(target, mode=0o644) as sink:
             shutil.copyfileobj(archive, sink)
     return Packed(service=service, package=package)
+
+
+def locked_requirements(project: Project) -> bytes:
+    """Return `requirements.txt` as it travels; raises `NotLockedError` or `MalformedError`."""
+    requirements = project.requirements()
+    if requirements is None:
+        raise NotLockedError(f"project: {REQUIREMENTS} is missing in {project.folder}")
+    check_stack(parse_requirements(requirements))
+    return requirements
 
 
 def complete_config(project: Project, interface: Interface) -> bytes:

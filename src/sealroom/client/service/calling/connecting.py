@@ -94,7 +94,7 @@ def trust_of(
     """Verify the evidence, where there is some, and return what connections to `url` are judged by."""
     if (evidence is None) is not (package is None):
         raise ValueError("evidence and package go together: the one is compared with the other")
-    documents: Documents = _intel if collateral is None else lambda _: collateral
+    documents = _intel if collateral is None else _always(collateral)
     service = None
     if evidence is not None and package is not None:
         with package.open("rb") as file:
@@ -109,8 +109,7 @@ def trust_of(
         fetch_service_wheels(question, chosen)
         appraisal = assess_service(question, chosen, now=datetime.now(UTC))
         service = decide_service(appraisal, insecure_accept_simulated=insecure_accept_simulated)
-        judged = question.documents
-        documents = lambda _: judged  # noqa: E731 - one line says it
+        documents = _always(question.documents)
     return Trust(
         policy=policy,
         documents=documents,
@@ -145,6 +144,10 @@ def origin_of(url: str) -> Origin:
     if parsed.scheme != "https" or not parsed.host or parsed.userinfo:
         raise MalformedError("address: expected https://HOST or https://HOST:PORT")
     return Origin(host=parsed.host, port=parsed.port or 443)
+
+
+def _always(documents: bytes | None) -> Documents:
+    return lambda _: documents
 
 
 def _intel(quote: bytes) -> bytes:

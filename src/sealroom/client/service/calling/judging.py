@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from cryptography import x509
 
@@ -19,9 +20,15 @@ from sealroom.client.service.calling.tls import Shown
 from sealroom.client.verification import ROOTS
 from sealroom.core.attestation.ratls import parse_ratls_certificate
 from sealroom.core.errors import PolicyError, VerificationError
-from sealroom.core.evidence.certificate import insecure_verify_simulated_certificate, verify_certificate
+from sealroom.core.evidence.certificate import (
+    AttestedKey,
+    SimulatedKey,
+    insecure_verify_simulated_certificate,
+    verify_certificate,
+)
 from sealroom.core.evidence.channel import Channel, insecure_verify_simulated_channel, verify_channel
 from sealroom.core.evidence.policy import Policy, Word
+from sealroom.core.evidence.verdict import RefusedEvidenceError
 from sealroom.core.wire.ra_tls import KeyBinding
 from sealroom.core.wire.service_arguments import CertificateMode
 from sealroom.core.wire.verified_service import SimulatedService, VerifiedService
@@ -40,6 +47,7 @@ class Believed:
     key_info: bytes
     mrenclave: bytes
     documents: bytes | None
+    is_simulated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,11 @@ class Trust:
         return self.service.arguments.certificate
 
     @property
+    def may_be_simulated(self) -> bool:
+        """Whether a simulated enclave is taken: never in the place of one that was verified as real."""
+        return self.insecure_accept_simulated and not isinstance(self.service, VerifiedService)
+
+    @property
     def wanted(self) -> Policy:
         """The policy for quotes on connections: of the verified service, its very enclave is demanded."""
         if self.service is None:
@@ -105,9 +118,7 @@ class Judge:
 
     def connection(self, quote: bytes, report_data: bytes, believed: Believed) -> None:
         """Demand that `quote` proves the connection; raises `VerificationError` or `CollateralError`."""
-        verify = (
-            insecure_verify_simulated_channel if self._trust.insecure_accept_simulated else verify_channel
-        )
+        verify = insecure_verify_simulated_channel if believed.is_simulated else verify_channel
         documents = believed.documents
         verify(
             quote,
@@ -121,23 +132,39 @@ class Judge:
     def _judge(self, shown: Shown) -> Believed:
         service = self._trust.service
         if service is not None and self._trust.mode is CertificateMode.OWN:
-            key_info = verify_own_certificate(shown, host=self._host, roots=self._trust.own_roots)
-            return Believed(key_info=key_info, mrenclave=service.mrenclave, documents=None)
+            return Believed(
+                key_info=verify_own_certificate(shown, host=self._host, roots=self._trust.own_roots),
+                mrenclave=service.mrenclave,
+                documents=None,
+                is_simulated=isinstance(service, SimulatedService),
+            )
         documents = self._trust.documents(parse_ratls_certificate(shown.leaf).raw_quote)
-        simulated = self._trust.insecure_accept_simulated
-        verify = insecure_verify_simulated_certificate if simulated else verify_certificate
-        key = verify(
-            shown.leaf,
-            documents,
+        key = self._attested_key(shown.leaf, documents)
+        if key.verdict.mrenclave is None:
+            raise VerificationError("certificate: of no SGX enclave")
+        check_names(shown.leaf, self._host)
+        return Believed(
+            key_info=key.key.info,
+            mrenclave=key.verdict.mrenclave,
+            documents=documents,
+            is_simulated=isinstance(key, SimulatedKey),
+        )
+
+    def _attested_key(self, certificate: bytes, documents: bytes | None) -> AttestedKey | SimulatedKey:
+        """Verify an attested certificate; where a simulation is taken, a real enclave is all the better."""
+        verify = partial(
+            verify_certificate,
             binding=KeyBinding.UNCOMPRESSED_POINT,
             policy=self._trust.wanted,
             roots=ROOTS,
             now=datetime.now(UTC),
         )
-        if key.verdict.mrenclave is None:
-            raise VerificationError("certificate: of no SGX enclave")
-        check_names(shown.leaf, self._host)
-        return Believed(key_info=key.key.info, mrenclave=key.verdict.mrenclave, documents=documents)
+        try:
+            return verify(certificate, documents)
+        except RefusedEvidenceError as refused:
+            if not (self._trust.may_be_simulated and refused.verdict.passed_but_simulated):
+                raise
+        return insecure_verify_simulated_certificate(certificate, documents, **verify.keywords)
 
 
 def check_names(certificate: bytes, host: str) -> None:
