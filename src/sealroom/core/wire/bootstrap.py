@@ -8,6 +8,7 @@ a `repr` nor a message has one. Spec: docs/spec/services.md, "Bootstrap".
 import base64
 import binascii
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -125,7 +126,10 @@ def _object(raw: bytes, *, name: str) -> dict[str, object]:
     check_at_most(raw, field=name, max_bytes=MAX_BOOTSTRAP_BYTES)
     try:
         value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
+            raw.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
         )
     # The text of such an error may quote what it could not read.
     except (ValueError, RecursionError):
@@ -140,6 +144,13 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(named) != len(pairs):
         raise MalformedError("json: an object names one member twice")
     return named
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise MalformedError("json: a number that is too large")
+    return value
 
 
 def _refuse_constant(_: str) -> NoReturn:

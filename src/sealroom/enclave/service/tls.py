@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -45,11 +46,14 @@ def own_tls(key_pem: str, chain_pem: bytes) -> ServerTls:
     try:
         chain = load_pem_x509_certificates(chain_pem)
         shown = public_key_info(chain[0].public_key())
-    except ValueError as exc:
+    except (ValueError, UnsupportedAlgorithm) as exc:
         raise MalformedError("own certificate: expected certificates in PEM") from exc
     if shown != public_key_info(key.public_key()):
         raise VerificationError("own certificate: not of the key that was delivered")
-    return _server_tls(key, chain)
+    try:
+        return _server_tls(key, chain)
+    except SSL.Error as exc:
+        raise MalformedError("own certificate: one that TLS does not take") from exc
 
 
 def public_key_info(key: PublicKeyTypes) -> bytes:
@@ -68,7 +72,7 @@ def _load_key(pem: str) -> TlsKey:
     try:
         key: PrivateKeyTypes = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
     # The text of such an error may hold a part of the key.
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise MalformedError("ssl_private_key: expected a private key in PEM, without passphrase") from None
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES):
         return key

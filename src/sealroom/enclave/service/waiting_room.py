@@ -25,7 +25,7 @@ REQUEST_SECONDS = 20.0
 MAX_HEAD_BYTES = 16 * 1024
 
 _GOODBYE_SECONDS = 5.0
-_OK, _TOO_LARGE = 200, 413
+_OK, _TOO_LARGE, _DEFECT = 200, 413, 500
 
 
 class WaitingRoom:
@@ -190,7 +190,14 @@ class _Conversation(asyncio.Protocol):
     async def _respond(self, request: h11.Request) -> None:
         body = bytes(self._body)
         self._body.clear()
-        answer = await self._room.answer(request, body, self._guest)
+        answer = Answer(status=_DEFECT)
+        try:
+            answer = await self._room.answer(request, body, self._guest)
+        finally:
+            # Whatever happened, the connection does not stay open for ever.
+            self._finish(request, answer)
+
+    def _finish(self, request: h11.Request, answer: Answer) -> None:
         is_first_challenge = _target(request)[0] == CHALLENGE_PATH.encode() and not self._challenged
         self._say(answer, goes_on=is_first_challenge and answer.status == _OK)
 

@@ -75,6 +75,7 @@ def test_the_file_of_no_secrets_is_an_empty_object():
         (body(uuid="x"), "computation"),
         (body(app_secrets=[]), "as an object"),
         (b'{"uuid": "%s", "app_secrets": {"a": NaN}}' % str(SERVICE).encode(), "no numbers"),
+        (b'{"uuid": "%s", "app_secrets": {"a": -1e999}}' % str(SERVICE).encode(), "too large"),
         (body(app_sealed_secrets=1), "base64url"),
         (body(app_sealed_secrets="a+/="), "base64url"),
         (body(app_sealed_secrets="A"), "base64url"),
