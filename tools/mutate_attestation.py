@@ -47,6 +47,13 @@ EVIDENCE = (
     "service_measured",
     "shown",
 )
+# What stands between a verified service and a key, or a caller's request, outside core.evidence.
+CALLERS = {
+    "sealroom/client/service/calling/challenge.py": "tests/unit/client/test_service_calling.py",
+    "sealroom/client/service/calling/connecting.py": "tests/unit/client/test_service_calling.py",
+    "sealroom/client/service/calling/judging.py": "tests/unit/client/test_service_calling.py",
+    "sealroom/core/sealing/service_sealing.py": "tests/unit/core/sealing/test_seal_to_service.py",
+}
 ERRORS = frozenset({"MalformedError", "VerificationError", "CollateralError", "PolicyError", "stale"})
 ATTESTATION_TESTS = (
     "tests/unit/core/attestation",
@@ -131,14 +138,19 @@ class Check:
     @property
     def name(self) -> tuple[str, str, str]:
         """The check in the table: file, function and message."""
-        return (self.file.relative_to("sealroom/core").as_posix(), self.function, self.text)
+        return (
+            self.file.as_posix().removeprefix("sealroom/").removeprefix("core/"),
+            self.function,
+            self.text,
+        )
 
 
 def checked_files() -> list[Path]:
     attestation = sorted((SOURCE / ATTESTATION).glob("*.py"))
     evidence = [SOURCE / f"sealroom/core/evidence/{name}.py" for name in EVIDENCE]
     shared = [SOURCE / f"sealroom/core/wire/{name}.py" for name in SHARED]
-    return [file.relative_to(SOURCE) for file in (*attestation, *evidence, *shared)]
+    core = [file.relative_to(SOURCE) for file in (*attestation, *evidence, *shared)]
+    return [*core, *map(Path, CALLERS)]
 
 
 def find_checks(file: Path) -> list[Check]:
@@ -193,6 +205,8 @@ def missed_by(check: Check) -> str:
         zone = EVIDENCE_TESTS if "evidence" in check.file.parts else ATTESTATION_TESTS
         known = OWN_TESTS.get(f"{check.file.parent.name}/{check.file.stem}") or OWN_TESTS.get(check.file.stem)
         own = f"{zone[0]}/{known or 'test_attestation_certificates.py'}"
+        if (callers := CALLERS.get(check.file.as_posix())) is not None:
+            return _first_failure(copy, [callers]) or NOT_MISSED
         stages = ([own], [*zone, f"--ignore={GENUINE}"], WIDER_TESTS)
         failures = (_first_failure(copy, stage) for stage in stages)
         return next((test for test in failures if test is not None), NOT_MISSED)

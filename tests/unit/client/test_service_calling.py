@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from sealroom.client.service.calling import challenge
-from sealroom.client.service.calling.connecting import connect, open_client, pinned_context
+from sealroom.client.service.calling.connecting import connect, open_client, origin_of, pinned_context
 from sealroom.client.service.calling.judging import Trust
 from sealroom.client.service.calling.requests_adapter import open_session
 from sealroom.core.attestation.ratls import parse_ratls_certificate
@@ -125,6 +125,8 @@ def test_a_certificate_of_another_enclave_is_refused() -> None:
 
 def test_a_certificate_for_another_host_is_refused() -> None:
     assert "not for 127.0.0.1" in str(refused(c.Server(world=replace(c.WORLD, addresses=()))))
+    nameless = replace(c.WORLD, addresses=(), dns_names=())
+    assert "names no host" in str(refused(c.Server(world=nameless)))
 
 
 def test_an_old_certificate_is_refused_also_from_whoever_has_its_key() -> None:
@@ -267,11 +269,24 @@ def test_evidence_without_a_package_is_compared_with_nothing_and_refused() -> No
 
 
 @pytest.mark.parametrize(
-    "url", ["http://a.example", "ftp://a.example", "a.example", "https://", "https://u:p@a"]
+    "url", ["http://a.example", "ftp://a.example", "a.example", "https://", "https://u:p@a", "https://a:b"]
 )
 def test_only_https_addresses_are_taken(url: str) -> None:
     with pytest.raises(MalformedError):
         connect(url, policy=c.POLICY, collateral=b"")
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "authority"),
+    [
+        ("https://a.example/", "a.example", "a.example"),
+        ("https://[::1]:8443", "::1", "[::1]:8443"),
+        ("https://b\u00fccher.example:1", "xn--bcher-kva.example", "xn--bcher-kva.example:1"),
+    ],
+)
+def test_an_address_is_taken_as_it_goes_over_the_network(url: str, host: str, authority: str) -> None:
+    origin = origin_of(url)
+    assert (origin.host, origin.authority) == (host, authority)
 
 
 def test_a_simulated_service_or_one_behind_a_proxy_is_no_trust_by_itself() -> None:

@@ -49,10 +49,13 @@ CHANNEL_PAGE = "docs/spec/services.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """What a quote about one connection must say: these 64 bytes of report data, by this enclave."""
+    """What a quote about one connection must say: these 64 bytes of report data, by this enclave.
+
+    `mrenclave` is `None` where what was verified is no SGX enclave: then no connection is proven.
+    """
 
     report_data: bytes
-    mrenclave: bytes
+    mrenclave: bytes | None
 
 
 def appraise_channel(
@@ -76,7 +79,7 @@ def appraise_channel(
         report_data = appraised.verified.quote.body.report_data
         record.rule("channel.binding", lambda: _bound(report_data, channel), "bound")
         found = verdict.mrenclave
-        record.rule("channel.enclave", lambda: _same(found, channel), channel.mrenclave.hex())
+        record.rule("channel.enclave", lambda: _same(found, channel), _shown(found))
         verdict = conclude(record, appraised, policy=policy, now=now)
     return verdict
 
@@ -119,6 +122,10 @@ def _bound(report_data: bytes, channel: Channel) -> None:
 
 
 def _same(found: bytes | None, channel: Channel) -> None:
-    if found is None or not hmac.compare_digest(found, channel.mrenclave):
-        shown = "none" if found is None else found.hex()
-        raise VerificationError(f"mrenclave: {shown} on this connection, verified {channel.mrenclave.hex()}")
+    wanted = channel.mrenclave
+    if found is None or wanted is None or not hmac.compare_digest(found, wanted):
+        raise VerificationError(f"mrenclave: {_shown(found)} on this connection, verified {_shown(wanted)}")
+
+
+def _shown(mrenclave: bytes | None) -> str:
+    return "none" if mrenclave is None else mrenclave.hex()

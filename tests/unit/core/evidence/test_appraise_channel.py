@@ -59,7 +59,8 @@ def test_what_is_not_genuine_is_not_compared() -> None:
     assert outcomes["channel.binding"] is outcomes["channel.enclave"] is Outcome.NOT_REACHED
 
 
-def test_a_td_is_not_the_enclave_of_a_certificate() -> None:
-    other = replace(CHANNEL, mrenclave=bytes(31) + b"\x01")
+@pytest.mark.parametrize("verified", [None, bytes(31) + b"\x01"])
+def test_where_another_or_no_enclave_was_verified_no_connection_is_proven(verified: bytes | None) -> None:
+    other = replace(CHANNEL, mrenclave=verified)
     verdict = appraise_channel(WORLD.quote(BOUND), COLLATERAL, **{**ASKED, "channel": other})
     assert [check.name for check in verdict.failures] == ["channel.enclave"]

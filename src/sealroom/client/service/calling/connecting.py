@@ -143,7 +143,8 @@ def origin_of(url: str) -> Origin:
         raise MalformedError(f"address: {exc}") from exc
     if parsed.scheme != "https" or not parsed.host or parsed.userinfo:
         raise MalformedError("address: expected https://HOST or https://HOST:PORT")
-    return Origin(host=parsed.host, port=parsed.port or 443)
+    # As it goes over the network: names of other scripts in their ASCII form.
+    return Origin(host=parsed.raw_host.decode("ascii"), port=parsed.port or 443)
 
 
 def _always(documents: bytes | None) -> Documents:

@@ -54,7 +54,8 @@ class ProvenTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
         url = request.url
-        if (url.scheme, url.host, url.port or 443) != ("https", self._origin.host, self._origin.port):
+        place = (url.scheme, url.raw_host.decode("ascii"), url.port or 443)
+        if place != ("https", self._origin.host, self._origin.port):
             raise TransportError(f"this client talks to https://{self._origin.authority} alone")
         if not isinstance(request.stream, httpx.SyncByteStream):
             raise TypeError("a request's body is read synchronously here")
