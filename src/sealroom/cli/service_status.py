@@ -12,6 +12,7 @@ from sealroom.cli.service_hosting import DATA, describe, look, why_failed
 from sealroom.core.errors import MalformedError
 from sealroom.core.wire.service_spool import MAX_METRICS_BYTES, METRICS
 from sealroom.server.hosting.folder import HostedService, HostedState
+from sealroom.server.hosting.health import probe_health
 
 _NEXT = {
     HostedState.SPAWNED: "the same command in a moment",
@@ -27,13 +28,14 @@ _NEXT = {
 @DATA
 @command_options
 def command(invocation: Invocation, name: str, data: Path) -> None:
-    """Show what the service NAME is doing, its port, what protects it, and its counts.
+    """Show what the service NAME is doing, its port, what protects it, its health and its counts.
 
-    State and counts are what the enclave says, and no proof of anything.
+    State and counts are what the enclave says, health what it answers here, and no proof of anything.
     """
     service = look(data, name)
-    metrics = _metrics(service)
+    metrics, health = _metrics(service), probe_health(service)
     document = describe(service) | {
+        "health": health,
         "protections": [
             {"name": each.name, "on": each.on, "detail": each.detail} for each in service.protections
         ],
@@ -48,6 +50,8 @@ def command(invocation: Invocation, name: str, data: Path) -> None:
         console.row("service", str(arguments.service))
         console.row("reached at", f"{', '.join(arguments.hosts)}, port {arguments.port}")
         console.row("certificate", arguments.certificate.value)
+        if service.state is HostedState.RUNNING and arguments.health:
+            console.row("health", f"{arguments.health}: {'no answer' if health is None else health}")
         console.row("enclave", f"{arguments.tee.value}, start {service.start}")
         for each in service.protections:
             console.row(each.name, ("" if each.on else "OFF: ") + each.detail, width=22)

@@ -22,6 +22,7 @@ from sealroom.core.wire.bootstrap import BoundTo
 from sealroom.core.wire.channel import CHALLENGE_PATH, channel_report_data
 from sealroom.core.wire.service_arguments import CertificateMode, Connections, ServiceLogs
 from sealroom.server.hosting.folder import HostedState
+from sealroom.server.hosting.health import probe_health
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -31,7 +32,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["path"].encode()})
 """
-HELLO = Project(name="hello", sources={"app.py": APP})
+HELLO = Project(name="hello", sources={"app.py": APP}, health="/health")
 OTHER_KEY = bytes(reversed(range(32)))
 
 
@@ -284,6 +285,7 @@ def test_behind_a_proxy_there_is_no_tls_and_so_no_answer_to_a_challenge(tmp_path
             path = f"{CHALLENGE_PATH}?nonce={'0' * 64}"
             plain.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             assert plain.recv(65536).startswith(b"HTTP/1.1 426 ")
+        assert probe_health(service.seen) == 200
 
 
 def test_with_a_certificate_of_ones_own_the_challenge_binds_its_key(tmp_path: Path) -> None:
@@ -307,6 +309,10 @@ def test_with_a_certificate_of_ones_own_the_challenge_binds_its_key(tmp_path: Pa
             quote = caller.challenge(nonce)[1]
         bound = channel_report_data(nonce=nonce, exporter=exporter, key_info=key_info)
         assert parse_quote(quote).body.report_data == bound
+        assert probe_health(service.seen) == 200
+        # Another certificate than the operator's folder names is not asked.
+        service.seen.spool.write("chain.pem", service.certificate())
+        assert probe_health(service.seen) is None
 
 
 TALKATIVE = """

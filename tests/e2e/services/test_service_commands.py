@@ -28,7 +28,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b"hello"})
 """
 Run = Callable[..., dict[str, Any]]
-HELLO = Project(name="hello", sources={"app.py": APP})
+HELLO = Project(name="hello", sources={"app.py": APP}, health="/health")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_an_operator_spawns_shows_restarts_stops_and_removes(folder: Path, run: 
     service.provision()
     assert service.request("GET", "/")[2] == b"hello"
     status = run("status", "hello")
-    assert status["state"] == "Running"
+    assert (status["state"], status["health"]) == ("Running", 200)
     assert {row["name"]: row["on"] for row in status["protections"]}["no-network"] is False
     assert "seen by the operator" in run("logs", "hello")["lines"]
 

@@ -4,6 +4,7 @@
     launching.py   the launch folder of a service, and its supervisor
     folder.py      where services lie, their names, and what each one is doing
     evidence.py    what one proves about itself, as one file
+    health.py      asking one how it is, as any caller could
 
 Nothing here opens anything that is sealed. Spec: docs/spec/services.md, "Operator's folder".
 """
