@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from sealroom.cli.addresses import server_address, server_options
+from sealroom.cli.groups import Group
 from sealroom.cli.options import EmailType, Invocation, command_options
 from sealroom.client.accounts import Account, Accounts
 from sealroom.client.session import Client
 
 
-@click.group("account")
+@click.group("account", cls=Group)
 def command() -> None:
     """Make an account on a server, or show the ones you have."""
 

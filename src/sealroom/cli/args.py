@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from sealroom.cli.console import read_file
+from sealroom.cli.groups import Group
 from sealroom.cli.options import INPUT_FILE, Invocation, command_options
 from sealroom.core.wire.arguments import MAX_ARGUMENTS_BYTES, Arguments, parse_arguments
 
 
-@click.group("args")
+@click.group("args", cls=Group)
 def command() -> None:
     """Read measured arguments, the contract of a computation."""
 

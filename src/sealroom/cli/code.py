@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from sealroom.cli.code_test import test_command
+from sealroom.cli.groups import Group
 from sealroom.cli.options import INPUT_FOLDER, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.client.member import Member, ReviewedCode
@@ -16,7 +17,7 @@ from sealroom.core.wire.code_list import CLEAR_PATHS, CodeList
 from sealroom.core.wire.foreign_text import visible_lines
 
 
-@click.group("code")
+@click.group("code", cls=Group)
 def command() -> None:
     """Try the program at home, send it, or show what everybody may read of it."""
 

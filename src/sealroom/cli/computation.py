@@ -9,6 +9,7 @@ import click
 
 from sealroom.cli.addresses import server_address, server_options
 from sealroom.cli.contract_options import chosen_limits, chosen_logs, contract_options
+from sealroom.cli.groups import Group
 from sealroom.cli.options import OUTPUT_FILE, EmailType, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.status import computation_document, print_computation
@@ -20,7 +21,7 @@ from sealroom.client.session import Client
 from sealroom.core.wire.terms import Tee
 
 
-@click.group("computation")
+@click.group("computation", cls=Group)
 def command() -> None:
     """Create a computation, list and end your computations."""
 

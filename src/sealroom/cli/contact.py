@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.groups import Group
 from sealroom.cli.options import EmailType, Invocation, command_options
 from sealroom.client.contacts import Contact, Contacts
 from sealroom.core.errors import MalformedError
@@ -14,7 +15,7 @@ from sealroom.core.errors import MalformedError
 KEY_HEX_DIGITS = 64
 
 
-@click.group("contact")
+@click.group("contact", cls=Group)
 def command() -> None:
     """Keep public keys of people you know.
 

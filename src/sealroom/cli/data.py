@@ -8,13 +8,14 @@ from uuid import UUID
 import click
 
 from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.groups import Group
 from sealroom.cli.options import INPUT_FILE, Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.client.roles import DataProvider
 from sealroom.core.wire.input_list import InputList
 
 
-@click.group("data")
+@click.group("data", cls=Group)
 def command() -> None:
     """Encrypt and send data, say done."""
 

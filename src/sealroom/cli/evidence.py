@@ -17,6 +17,7 @@ from sealroom.cli.capabilities import capabilities_document, print_capabilities
 from sealroom.cli.console import read_file
 from sealroom.cli.evidence_fetch import fetch
 from sealroom.cli.exit_codes import ExitCode
+from sealroom.cli.groups import Group
 from sealroom.cli.lone_quotes import issuer, print_document, shows_lone_quotes, verifies_lone_quotes
 from sealroom.cli.moments import MomentType
 from sealroom.cli.options import OUTPUT_FILE, Invocation, TargetType, command_options
@@ -62,7 +63,7 @@ class Evidence:
 POLICY_HELP = "What you accept: strict, up-to-date, insecure-any-status, or a TOML file. There is no default."
 
 
-@click.group("evidence")
+@click.group("evidence", cls=Group)
 def command() -> None:
     """Show and verify what an enclave proves about itself."""
 

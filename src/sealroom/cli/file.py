@@ -14,6 +14,7 @@ from uuid import UUID
 import click
 
 from sealroom.cli.exit_codes import CommandError, ExitCode
+from sealroom.cli.groups import Group
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.client.journal import Journal
 from sealroom.client.own_files import OwnFiles
@@ -26,7 +27,7 @@ STREAM = "-"
 _ROLES = {"data": Role.DATA_PROVIDER, "code": Role.CODE_PROVIDER, "result": Role.RESULT_CONSUMER}
 
 
-@click.group("file")
+@click.group("file", cls=Group)
 def command() -> None:
     """Encrypt and decrypt files at home, with your own data keys.
 

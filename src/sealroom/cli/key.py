@@ -10,6 +10,7 @@ from sealroom.adapters.policies import load_policy
 from sealroom.cli.delivery import Choice, verify_and_deliver
 from sealroom.cli.evidence import POLICY_HELP
 from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.groups import Group
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.cli.status import computation_document, print_computation
@@ -17,7 +18,7 @@ from sealroom.client.delivery_journal import Consent
 from sealroom.client.roles import key_holder
 
 
-@click.group("key")
+@click.group("key", cls=Group)
 def command() -> None:
     """Deliver your keys to a verified enclave, or refuse it."""
 

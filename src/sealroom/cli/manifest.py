@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from sealroom.cli import manifest_build, manifest_check, manifest_diff, manifest_expand, manifest_explain
+from sealroom.cli.groups import Group
 
 
-@click.group("manifest")
+@click.group("manifest", cls=Group)
 def command() -> None:
     """Build, expand, check and compare the manifests of enclaves."""
 

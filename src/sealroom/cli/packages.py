@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from sealroom.cli.console import read_file
+from sealroom.cli.groups import Group
 from sealroom.cli.options import Invocation, TargetType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.client.home import Home
@@ -19,7 +20,7 @@ from sealroom.core.measurement.requirements import Requirement, parse_requiremen
 from sealroom.core.wire.bundle import MAX_BUNDLE_BYTES, EvidenceBundle
 
 
-@click.group("packages")
+@click.group("packages", cls=Group)
 def command() -> None:
     """Show and fetch the wheels that a program needs."""
 

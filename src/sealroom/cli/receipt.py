@@ -13,6 +13,7 @@ from sealroom.adapters.policies import load_policy
 from sealroom.cli.console import read_file
 from sealroom.cli.evidence import POLICY_HELP, Evidence, open_evidence
 from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.groups import Group
 from sealroom.cli.moments import MomentType
 from sealroom.cli.options import (
     INPUT_FILE,
@@ -50,7 +51,7 @@ EPOCH_HELP = "The launch; the current one unless told."
 RECEIPT_FILE, EVIDENCE_FILE, SEALED_FOLDER = "receipt.json", "evidence.json", "sealed"
 
 
-@click.group("receipt")
+@click.group("receipt", cls=Group)
 def command() -> None:
     """Verify, show, fetch and hand on what an enclave signed about its run."""
 

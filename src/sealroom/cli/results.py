@@ -7,12 +7,13 @@ from uuid import UUID
 
 import click
 
+from sealroom.cli.groups import Group
 from sealroom.cli.options import Invocation, UuidType, command_options
 from sealroom.cli.sessions import open_client
 from sealroom.client.roles import ResultConsumer
 
 
-@click.group("results")
+@click.group("results", cls=Group)
 def command() -> None:
     """Download and decrypt results."""
 

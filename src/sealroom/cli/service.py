@@ -6,6 +6,8 @@ import importlib
 
 import click
 
+from sealroom.cli.groups import Group
+
 # The name of a command, and the module that has it.
 _COMMANDS = {
     "decrypt": "service_decrypt",
@@ -25,7 +27,7 @@ _COMMANDS = {
 }
 
 
-class _ServiceCommands(click.Group):
+class _ServiceCommands(Group):
     """A group whose commands are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -9,6 +9,7 @@ import click
 
 from sealroom.cli.console import read_file
 from sealroom.cli.exit_codes import CommandError
+from sealroom.cli.groups import Group
 from sealroom.cli.options import INPUT_FILE, OUTPUT_FILE, Invocation, ask_passphrase, command_options
 from sealroom.core.measurement.signing import verify_sigstruct
 from sealroom.core.measurement.sigstruct import Sigstruct, mrsigner_of
@@ -16,7 +17,7 @@ from sealroom.core.measurement.sigstruct import Sigstruct, mrsigner_of
 MAX_FILE_BYTES = 1 << 20
 
 
-@click.group("sigstruct")
+@click.group("sigstruct", cls=Group)
 def command() -> None:
     """Read the signatures of enclaves, and make a key for them."""
 
