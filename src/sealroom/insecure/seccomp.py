@@ -33,6 +33,8 @@ _WHOLE = 0xFFFFFFFF
 _CLONE_THREAD, _CLONE_FILES = 0x00010000, 0x00000400
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _SOCK_STREAM, _SOCK_DATAGRAM, _SOCK_KIND = 1, 2, 0xF
+_PROTOCOL_OF_KIND, _TCP, _UDP = 0, 6, 17
+_MSG_FASTOPEN = 0x20000000
 _PROT_WRITE, _PROT_EXEC, _MAP_ANONYMOUS = 2, 4, 0x20
 _PR_SET_PDEATHSIG = 1
 _X32_BIT = 0x40000000
@@ -49,16 +51,16 @@ _MACHINES = {
     "x86_64": _Machine(
         audit=0xC000003E,
         numbers={
-            "mmap": 9, "mprotect": 10, "shmat": 30, "socket": 41, "connect": 42, "accept": 43, "bind": 49,
-            "listen": 50, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58, "semget": 64,
-            "msgget": 68, "ptrace": 101,
+            "mmap": 9, "mprotect": 10, "shmat": 30, "socket": 41, "connect": 42, "accept": 43, "sendto": 44,
+            "sendmsg": 46, "bind": 49, "listen": 50, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
+            "semget": 64, "msgget": 68, "ptrace": 101,
             "uselib": 134, "personality": 135, "modify_ldt": 154, "pivot_root": 155, "prctl": 157,
             "acct": 163, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
             "init_module": 175, "delete_module": 176, "lookup_dcookie": 212, "kexec_load": 246,
             "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272, "accept4": 288,
             "mq_open": 240, "perf_event_open": 298, "fanotify_init": 300, "name_to_handle_at": 303,
-            "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
-            "kcmp": 312, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
+            "open_by_handle_at": 304, "sendmmsg": 307, "setns": 308, "process_vm_readv": 310,
+            "process_vm_writev": 311, "kcmp": 312, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
             "execveat": 322, "userfaultfd": 323, "pkey_mprotect": 329, "io_uring_setup": 425,
             "clone3": 435, "pidfd_getfd": 438, "memfd_secret": 447,
             # Landlock lets whoever may read a file note things on it.
@@ -73,11 +75,12 @@ _MACHINES = {
             "personality": 92, "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106,
             "ptrace": 117, "reboot": 142, "prctl": 167, "mq_open": 180, "msgget": 186,
             "semget": 190, "shmat": 196, "socket": 198, "socketpair": 199,
-            "bind": 200, "listen": 201, "accept": 202, "connect": 203, "add_key": 217, "request_key": 218,
-            "keyctl": 219, "clone": 220, "mmap": 222, "swapon": 224, "swapoff": 225, "mprotect": 226,
+            "bind": 200, "listen": 201, "accept": 202, "connect": 203, "sendto": 206,
+            "sendmsg": 211, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220, "mmap": 222,
+            "swapon": 224, "swapoff": 225, "mprotect": 226,
             "perf_event_open": 241, "accept4": 242, "fanotify_init": 262, "name_to_handle_at": 264,
-            "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271,
-            "kcmp": 272, "finit_module": 273, "bpf": 280, "execveat": 281,
+            "open_by_handle_at": 265, "setns": 268, "sendmmsg": 269, "process_vm_readv": 270,
+            "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "bpf": 280, "execveat": 281,
             "userfaultfd": 282, "pkey_mprotect": 288, "kexec_file_load": 294, "io_uring_setup": 425,
             "clone3": 435, "pidfd_getfd": 438, "memfd_secret": 447, "setxattr": 5, "lsetxattr": 6,
             "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16, "setxattrat": 463,
@@ -123,20 +126,27 @@ _CONDITIONAL = (
     ("pkey_mprotect", (_When(argument=2, mask=_PROT_EXEC),)),
     # The tie to the parent stays.
     ("prctl", (_When(argument=0, value=_PR_SET_PDEATHSIG),)),
+    # TCP Fast Open makes a connection with the first octets that are sent, without `connect`.
+    ("sendto", (_When(argument=3, mask=_MSG_FASTOPEN),)),
+    ("sendmsg", (_When(argument=2, mask=_MSG_FASTOPEN),)),
+    ("sendmmsg", (_When(argument=3, mask=_MSG_FASTOPEN),)),
 )
 
 _NOT_STREAM = _When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_STREAM)
+# SCTP is a stream as well, and connects with whatever is sent.
+_NOT_TCP = (_When(argument=2, not_value=_PROTOCOL_OF_KIND), _When(argument=2, not_value=_TCP))
 _NEITHER_IP = (_When(argument=0, not_value=_AF_INET), _When(argument=0, not_value=_AF_INET6))
 _SOCKETS = {
     # A network namespace does not hide every family (vsock), and what is bound to a path is in no namespace.
     # Datagrams name their receiver in memory, where a filter cannot look.
     Network.NONE: (("socket", (_When(argument=0, not_value=_AF_UNIX),)), ("socket", (_NOT_STREAM,))),
     # No local sockets: those with names of their own belong to the network that is the host's now.
-    Network.SERVES: (("socket", _NEITHER_IP), ("socket", (_NOT_STREAM,))),
+    Network.SERVES: (("socket", _NEITHER_IP), ("socket", (_NOT_STREAM,)), ("socket", _NOT_TCP)),
     # Names are resolved by datagrams.
     Network.CONNECTS: (
         ("socket", _NEITHER_IP),
         ("socket", (_NOT_STREAM, _When(argument=1, mask=_SOCK_KIND, not_value=_SOCK_DATAGRAM))),
+        ("socket", (*_NOT_TCP, _When(argument=2, not_value=_UDP))),
     ),
 }
 # What each kind of network is let through of the calls that are refused otherwise.

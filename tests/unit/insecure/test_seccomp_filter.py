@@ -1,7 +1,10 @@
 """The system-call filter, run by a small interpreter of its instructions."""
 
 import errno
+import socket
 import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -163,6 +166,7 @@ def test_an_unknown_processor_has_no_filter() -> None:
 
 
 AF_INET6, AF_NETLINK = 10, 16
+MSG_FASTOPEN, MSG_NOSIGNAL = 0x20000000, 0x4000
 TAKES = {"bind": 49, "listen": 50, "accept": 43, "accept4": 288}
 REFUSED = ERRNO | errno.EPERM
 
@@ -193,6 +197,47 @@ def test_a_service_has_no_sockets_of_other_families(network: Network, family: in
 def test_a_service_connects_where_it_may_alone() -> None:
     assert outcome(of_service(Network.SERVES), number=42) == REFUSED
     assert outcome(of_service(Network.CONNECTS), number=42) == ALLOW
+
+
+SENDS = {44: (0, 0, MSG_FASTOPEN), 46: (0, MSG_FASTOPEN), 307: (0, 0, MSG_FASTOPEN)}
+
+
+@pytest.mark.parametrize("network", Network)
+@pytest.mark.parametrize("number", SENDS)
+def test_nothing_is_connected_by_what_is_sent(network: Network, number: int) -> None:
+    """TCP Fast Open: `sendto` with an address and a flag does what `connect` and `send` do."""
+    program = of_service(network)
+    assert outcome(program, number=number, others=SENDS[number]) == REFUSED
+    assert outcome(program, number=number, others=(0, MSG_NOSIGNAL, MSG_NOSIGNAL)) == ALLOW
+
+
+def test_tcp_fast_open_connects_nothing_on_this_machine() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        script = (
+            "import socket, sys\n"
+            "from sealroom.insecure.confinement import _install_filter\n"
+            "from sealroom.insecure.needs import Network\n"
+            "from sealroom.insecure.seccomp import filter_for\n"
+            "made = socket.socket()\n"
+            "_install_filter(filter_for(network=Network.SERVES))\n"
+            "made.sendto(b'told', socket.MSG_FASTOPEN, ('127.0.0.1', int(sys.argv[1])))\n"
+        )
+        arguments = [sys.executable, "-c", script, str(listening.getsockname()[1])]
+        told = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    assert "PermissionError" in told.stderr
+
+
+@pytest.mark.parametrize("network", [Network.SERVES, Network.CONNECTS])
+@pytest.mark.parametrize("protocol", [1, 132, 136, 256, 262])
+def test_a_service_has_no_other_protocol_than_tcp_and_udp(network: Network, protocol: int) -> None:
+    for kind in (SOCK_STREAM, SOCK_DGRAM):
+        assert outcome(of_service(network), number=41, argument=AF_INET, others=(kind, protocol)) == REFUSED
+    assert outcome(of_service(network), number=41, argument=AF_INET, others=(SOCK_STREAM, 6)) == ALLOW
 
 
 def test_names_are_resolved_where_a_service_connects_alone() -> None:
