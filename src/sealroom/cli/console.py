@@ -58,7 +58,7 @@ class Console:
 
     def row(self, label: str, text: str, *, indent: int = 2, width: int = LABEL_WIDTH) -> None:
         """Print a label and what belongs to it, folded below itself where the terminal is narrow."""
-        click.echo(f"{' ' * indent}{label:<{width}} ", nl=False)
+        click.echo(f"{' ' * indent}{visible(label):<{width}} ", nl=False)
         self.fold(text, hang=indent + width + 1)
 
     def fold(self, text: str, *, hang: int) -> None:

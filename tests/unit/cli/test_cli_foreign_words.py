@@ -25,3 +25,11 @@ def test_advisories_of_a_simulated_root_do_not_rewrite_the_verdict(
     shown = capsys.readouterr().out
     assert "\x1b[2J" not in shown
     assert "INTEL-SA-1<U+001B>[2J" in shown
+
+
+def test_the_name_of_a_count_does_not_rewrite_what_an_operator_reads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The counts of a service are JSON of its application's own choice, names included."""
+    Console(as_json=False).row("seconds\x1b[2J", "1")
+    assert "seconds<U+001B>[2J" in capsys.readouterr().out
