@@ -26,6 +26,7 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _APPLICATION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _HEALTH = re.compile(r"(?:/[A-Za-z0-9._~/%-]*)?")
 _MAX_TEXT = 253
+_ID_VERSION = 4
 
 
 class Interface(Enum):
@@ -80,6 +81,8 @@ class ServiceArguments:
     spawn: bytes
 
     def __post_init__(self) -> None:
+        if self.service.version != _ID_VERSION:
+            raise MalformedError(f"service: expected a UUID of version {_ID_VERSION}")
         check_service_name(self.name)
         check_application(self.application)
         check_health(self.health)
@@ -190,6 +193,7 @@ def check_host(host: str) -> None:
 def is_address(host: str) -> bool:
     """Whether `host` is an IP address, written as this protocol writes it."""
     try:
-        return str(ipaddress.ip_address(host)) == host
+        # A zone (fe80::1%eth0) means something on one machine alone, and is in no certificate.
+        return "%" not in host and str(ipaddress.ip_address(host)) == host
     except ValueError:
         return False

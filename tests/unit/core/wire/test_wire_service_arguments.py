@@ -81,6 +81,7 @@ def test_arguments_of_a_service_are_not_those_of_a_computation():
         (changed("host=127", "host=Scoring.example"), "host: expected a DNS name"),
         (changed("host=127", "host=*.example"), "host: expected a DNS name"),
         (changed("host=2001", "host=2001:0db8::1"), "host: expected a DNS name"),
+        (changed("host=2001", "host=fe80::1%eth0"), "host: expected a DNS name"),
         (changed("host=127", "host=scoring.example"), "1 to 32 distinct"),
         ([item for item in ITEMS if not item.startswith("host=")], "1 to 32 distinct"),
         (changed("host=127", *(f"host=10.0.0.{number}" for number in range(40))), "at most 50"),
@@ -101,6 +102,13 @@ def test_arguments_of_a_service_are_not_those_of_a_computation():
 def test_refuses_other_items(items, message):
     with pytest.raises(MalformedError, match=message):
         service_arguments_from_items(items)
+
+
+def test_a_spawn_with_an_id_that_nothing_reads_again_is_refused():
+    """Found by typing: what was spawned with one could neither be listed nor removed."""
+    for service in (UUID(int=0), UUID("6f1f7a0e-6f3e-1b7c-9d0a-4c6f5f3a2b10")):
+        with pytest.raises(MalformedError, match="service: expected a UUID of version 4"):
+            replace(ARGUMENTS, service=service)
 
 
 @given(raw=st.binary(max_size=400))
