@@ -181,6 +181,12 @@ def test_a_computation_that_was_not_joined_gets_no_key(
     assert not person.home.computation(UUID(other)).exists()
 
 
+def heed_signals() -> None:
+    """Undo what a shell that runs the tests in the background does to them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def end_in_the_middle(person: Person, folder: Path, how: signal.Signals) -> int:
     """Encrypt from a FIFO, and send a signal when some megabytes are through."""
     fifo, target = folder / "fifo", folder / "out" / "target"
@@ -190,7 +196,7 @@ def end_in_the_middle(person: Person, folder: Path, how: signal.Signals) -> int:
     source = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
     command = [sys.executable, "-m", "sealroom.cli.main", "file", "encrypt", str(COMPUTATION)]
     command += [str(fifo), str(target), "--home", str(person.home.root)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=heed_signals) as process:
         try:
             # More than the pipe holds: when it is written, most of it was read.
             rest = memoryview(PLAIN * 3)
