@@ -1,7 +1,8 @@
 """The application under uvicorn, each connection behind our TLS and our challenge.
 
-Two seams of uvicorn's are relied upon: the constructor of its HTTP protocol, and its attribute `app`. Must
-never let the application see a challenge, nor log a part of a request. Spec: docs/spec/services.md.
+Three seams of uvicorn's are relied upon: the constructor of its HTTP protocol, its attribute `app`, and what
+httptools calls on it. Must never let the application see a challenge, nor log a part of a request.
+Spec: docs/spec/services.md.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sealroom.enclave.service.tls import ServerTls
 
 GRACEFUL_SECONDS = 30
 WSGI_THREADS = 16
+MAX_HEAD_BYTES = 64 * 1024
 _HTTP = "http"
 
 Application = Callable[..., Awaitable[None]]
@@ -75,7 +77,7 @@ class Serving:
         return TlsConnection(self._tls.context, partial(self._protocol, uvicorns))
 
     def _protocol(self, uvicorns: dict[str, Any], channel: Channel | None) -> asyncio.Protocol:
-        protocol = HttpToolsProtocol(**uvicorns)
+        protocol = _BoundedHttp(**uvicorns)
         protocol.app = _Challenged(protocol.app, self, channel)
         return protocol
 
@@ -90,6 +92,37 @@ class Serving:
         headers = [(b"content-length", b"%d" % len(answer.body)), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
+
+
+class _BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol, with an end to a head and to trailers: httptools joins their parts without one."""
+
+    _unread = 0
+    _progress = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets of the client's; so many that are part of nothing whole yet end the connection."""
+        self._progress = False
+        super().data_received(data)
+        self._unread = 0 if self._progress else self._unread + len(data)
+        if self._unread <= MAX_HEAD_BYTES or self.transport.is_closing():
+            return
+        # `None` before the first request, whatever uvicorn's annotation says.
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.send_400_response("The head of this request is too large.")
+        else:
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._progress = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._progress = True
+        super().on_message_complete()
 
 
 class _Challenged:
