@@ -8,6 +8,7 @@ import click
 
 from sealroom.cli.options import Invocation, command_options
 from sealroom.cli.service_hosting import DATA, describe, look, wait_while
+from sealroom.core.errors import MalformedError
 from sealroom.server.hosting.folder import HostedState, Hosting
 from sealroom.server.launchers.base import LaunchState
 
@@ -20,7 +21,15 @@ from sealroom.server.launchers.base import LaunchState
 def command(invocation: Invocation, name: str, data: Path, remove: bool) -> None:
     """Let the service NAME finish the requests that run, at most half a minute, and end it."""
     console, hosting = invocation.console, Hosting(data)
-    found = look(data, name)
+    try:
+        found = look(data, name)
+    except (MalformedError, OSError):
+        # What cannot be read can still be removed.
+        if not remove:
+            raise
+        hosting.remove(name)
+        console.result({"name": name, "removed": True}, lambda: console.say(f"{name}: removed"))
+        return
     hosting.stop(name)
     if found.status.state is LaunchState.ALIVE:
         running = (HostedState.SPAWNED, HostedState.WAITING, HostedState.RUNNING)

@@ -1,6 +1,8 @@
 """What an operator is told of a service, from files that a hostile program may have written."""
 
 import os
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import service_samples
+from sealroom.cli.main import run
 from sealroom.core.wire.service_spool import FAILURE, STATE, PublicFailure
-from sealroom.server.hosting.folder import HostedState, Hosting
+from sealroom.server.hosting.folder import DamagedService, HostedState, Hosting
 from sealroom.server.launchers.host_files import EXIT, SUPERVISOR, EndReason, ExitRecord, SupervisorRecord
 
 ARGUMENTS = replace(service_samples.ARGUMENTS, name="hello")
@@ -141,3 +144,39 @@ def test_a_service_that_is_not_here_is_said_to_be_missing(tmp_path: Path) -> Non
 def test_a_name_never_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(Exception, match="name"):
         Hosting(tmp_path).look(name)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda own: (own / "1/args").unlink(),
+        lambda own: (own / "1/args").write_bytes(b"no arguments"),
+        lambda own: (own / "epoch").write_bytes(b"garbage"),
+    ],
+)
+def test_a_damaged_service_hides_no_other_and_can_be_removed(
+    start: Start, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    other = tmp_path / "services/other"
+    shutil.copytree(tmp_path / "services/hello", other)
+    damage(other)
+    hello, damaged = Hosting(tmp_path).list()
+    assert hello.name == "hello"
+    assert isinstance(damaged, DamagedService)
+    assert (damaged.name, bool(damaged.reason)) == ("other", True)
+    start.hosting.remove("other")
+    assert [each.name for each in Hosting(tmp_path).list()] == ["hello"]
+    with pytest.raises(FileNotFoundError, match="there is none here"):
+        start.hosting.remove("other")
+
+
+def test_the_commands_show_and_remove_a_damaged_service(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (start.folder / "args").unlink()
+    data = ["--data", str(tmp_path), "--home", str(tmp_path / "home")]
+    assert run(["service", "list", *data]) == 0
+    assert "Damaged" in capsys.readouterr().out
+    assert run(["service", "stop", "hello", *data]) != 0
+    assert run(["service", "stop", "hello", "--remove", *data]) == 0
+    assert not (tmp_path / "services/hello").exists()

@@ -72,6 +72,14 @@ class HostedService:
         return Spool(self.folder / SPOOL_FOLDER)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedService:
+    """A service whose files cannot be read any more, and why: it can be removed, and nothing else."""
+
+    name: str
+    reason: str
+
+
 class Hosting:
     """The services below `data`."""
 
@@ -110,17 +118,32 @@ class Hosting:
             spool.ask_to_end(END_CANCELLED)
 
     def remove(self, name: str) -> None:
-        """Remove a service and all of its starts. One that still runs is killed by its supervisor."""
-        self.look(name)
+        """Remove a service, whole or damaged, and all of its starts; `FileNotFoundError` where there is none.
+
+        One that still runs is killed by its supervisor.
+        """
+        check_service_name(name)
+        if not (self._services / name).is_dir():
+            raise FileNotFoundError(f"service {name}: there is none here")
         remove_folder(self._services / name)
 
-    def list(self) -> tuple[HostedService, ...]:
-        """Look at every service, by name."""
+    def list(self) -> tuple[HostedService | DamagedService, ...]:
+        """Look at every service, by name; one that is damaged hides no other."""
         names_here = sorted(path.name for path in self._services.iterdir() if path.is_dir())
-        return tuple(self.look(name) for name in names_here if self._start_of(name) is not None)
+        found = (self._look_or_say_why(name) for name in names_here)
+        return tuple(each for each in found if each is not None)
+
+    def _look_or_say_why(self, name: str) -> HostedService | DamagedService | None:
+        try:
+            return None if self._start_of(name) is None else self.look(name)
+        except (MalformedError, OSError) as exc:
+            return DamagedService(name=name, reason=str(exc))
 
     def look(self, name: str) -> HostedService:
-        """Look at one service; raises `FileNotFoundError` where there is none of that name."""
+        """Look at one service.
+
+        Raises `FileNotFoundError` where there is none of that name, `MalformedError` where it is damaged.
+        """
         check_service_name(name)
         number = self._start_of(name)
         if number is None:
@@ -131,7 +154,7 @@ class Hosting:
             name=name,
             folder=folder,
             start=number,
-            arguments=read_arguments(folder),
+            arguments=_arguments(name, folder),
             state=_state(status, spool),
             status=status,
             failure=_failure(spool),
@@ -166,6 +189,13 @@ def _state(status: LaunchStatus, spool: Spool) -> HostedState:
     if said is ServiceState.APPLICATION:
         return HostedState.RUNNING
     return HostedState.WAITING if said is ServiceState.BOOTSTRAP else HostedState.SPAWNED
+
+
+def _arguments(name: str, folder: Path) -> ServiceArguments:
+    try:
+        return read_arguments(folder)
+    except FileNotFoundError as exc:
+        raise MalformedError(f"service {name}: its arguments are gone") from exc
 
 
 def _said(spool: Spool) -> ServiceState | None:
