@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from service_world import Project, hosted
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from sealroom.core.wire.channel import CHALLENGE_PATH
 from sealroom.core.wire.service_arguments import Interface
 from sealroom.server.hosting.folder import HostedState
 
@@ -73,6 +75,11 @@ def test_an_asgi_application_streams_talks_and_finishes_what_it_began(tmp_path: 
             for word in ("one", "x" * 100_000, "three"):
                 talk.send(word)
                 assert talk.recv() == word[::-1]
+        with (
+            pytest.raises(InvalidStatus, match="403"),
+            connect(f"wss://localhost:{service.port}{CHALLENGE_PATH}", ssl=service.trust()),
+        ):
+            pass
 
         answers: list[int] = []
         slow = threading.Thread(target=lambda: answers.append(service.request("GET", "/slow")[0]))

@@ -1,7 +1,7 @@
 """The application under uvicorn, each connection behind our TLS and our challenge.
 
-Three seams of uvicorn's are relied upon: the constructor of its HTTP protocol, its attribute `app`, and what
-httptools calls on it. Must never let the application see a challenge, nor log a part of a request.
+Three seams of uvicorn's are relied upon: the constructors of its two protocols, their attribute `app`, and
+what httptools calls on it. Must never let the application see a challenge, nor log a part of a request.
 Spec: docs/spec/services.md.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from sealroom.core.wire.channel import CHALLENGE_PATH
 from sealroom.core.wire.service_arguments import Interface
@@ -41,7 +42,7 @@ class Serving:
             application,
             # A class, for uvicorn; all that it does with it is to call it.
             http=self._connection,  # type: ignore[arg-type]
-            ws="websockets-sansio",
+            ws=_Websocket,
             loop="asyncio",
             lifespan="auto",
             log_config=None,
@@ -143,6 +144,23 @@ class _Challenged:
             send = self._serving.meters.counting(send)
         awaitable: Awaitable[None] = self._application(scope, receive, send)
         return awaitable
+
+
+class _Websocket(WebSocketsSansIOProtocol):
+    """uvicorn's protocol of websockets: none is opened where challenges are answered."""
+
+    def __init__(self, **uvicorns: Any) -> None:  # noqa: ANN401 - uvicorn's arguments
+        super().__init__(**uvicorns)
+        application: Any = self.app
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's arguments
+            if scope["path"] == CHALLENGE_PATH:
+                # Answered with 403.
+                await send({"type": "websocket.close"})
+            else:
+                await application(scope, receive, send)
+
+        self.app = app
 
 
 class _Server(uvicorn.Server):
