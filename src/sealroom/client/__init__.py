@@ -9,8 +9,8 @@ A map; names are loaded when they are first used:
 - `read_invitation`, `parse_arguments`, `load_policy`: from text to value.
 - `Consent`, `DeliveryBlockedError`: how often a key may leave (`delivery_journal`, docs/spec/journal.md).
 - `create_identity`, `load_identity`, `Contacts`: the home's own files.
-- `connect`, `pinned_context`: calling a service, over connections that are proven to end in its enclave, or
-  only pinned (`service.calling`).
+- `connect`, `open_session`, `pinned_context`: calling a service with httpx or requests, over connections that
+  are proven to end in its enclave, or with a client of your own, only pinned (`service.calling`).
 - `Step`, `next_steps`: what a participant does next (`join`).
 
 Must never: trust a server. Whatever it says is shown as its word, and what is decided rests on the home.
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sealroom.client.roles import ResultConsumer as ResultConsumer
     from sealroom.client.service.calling.connecting import connect as connect
     from sealroom.client.service.calling.connecting import pinned_context as pinned_context
+    from sealroom.client.service.calling.requests_adapter import open_session as open_session
     from sealroom.client.session import Client as Client
     from sealroom.client.transport import ServerAddress as ServerAddress
     from sealroom.core.wire.arguments import parse_arguments as parse_arguments
@@ -65,6 +66,7 @@ _WHERE = {
     "load_identity": "sealroom.client.identity",
     "load_policy": "sealroom.adapters.policies",
     "next_steps": "sealroom.client.join",
+    "open_session": "sealroom.client.service.calling.requests_adapter",
     "parse_arguments": "sealroom.core.wire.arguments",
     "pinned_context": "sealroom.client.service.calling.connecting",
     "read_invitation": "sealroom.client.invitations",

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +25,8 @@ from sealroom.core.evidence.verdict import RefusedEvidenceError
 from sealroom.server.hosting.folder import Hosting
 
 pytestmark = pytest.mark.e2e
+
+PAGE = Path(__file__).parents[3] / "docs" / "services.md"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +80,7 @@ def test_from_new_to_a_verified_call_in_under_a_minute_of_commands(desk: Desk) -
     )
     with caller(desk, port) as service:
         assert service.post("/score", json=[1, 2, 3]).json() == {"score": 3.0}
+    assert '{"score": 3.0}' in desk.type(f"{sys.executable} {page_script(desk, port)}").replace("'", '"')
     assert desk.seconds < 60, "\n".join(desk.said)
     # Nothing that was secret is in what the operator has.
     found = [
@@ -87,6 +92,24 @@ def test_from_new_to_a_verified_call_in_under_a_minute_of_commands(desk: Desk) -
         content = file.read_bytes()
         assert key not in content
         assert b"adds up a JSON list" not in content
+
+
+def page_script(desk: Desk, port: int) -> Path:
+    """Write a program of what docs/services.md shows to callers: for this port, and a simulated enclave."""
+    shown = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
+    for own, here in (
+        ("scores.example:8443", f"localhost:{port}"),
+        (
+            'package=Path("scores.package"),',
+            'package=Path("scores.package"), insecure_accept_simulated=True,',
+        ),
+        ("    service.post(", "    last = service.post("),
+    ):
+        assert shown.count(own) == 2, own
+        shown = shown.replace(own, here)
+    script = desk.folder / "page.py"
+    script.write_text(f"{shown}\nprint(last.json())\n")
+    return script
 
 
 @pytest.mark.slow

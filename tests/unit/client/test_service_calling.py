@@ -8,10 +8,12 @@ import threading
 from contextlib import AbstractContextManager, suppress
 from dataclasses import fields, replace
 from datetime import timedelta
+from inspect import signature
 
 import calling_world as c
 import httpx
 import pytest
+import requests
 from calling_world import s, w
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -21,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sealroom.client.service.calling import challenge
 from sealroom.client.service.calling.connecting import connect, open_client, origin_of, pinned_context
 from sealroom.client.service.calling.judging import Trust
-from sealroom.client.service.calling.requests_adapter import open_session
+from sealroom.client.service.calling.requests_adapter import open_session, session_of
 from sealroom.core.attestation.ratls import parse_ratls_certificate
 from sealroom.core.errors import MalformedError, PolicyError, SealroomError, TransportError, VerificationError
 from sealroom.core.evidence.policy import Policy, Word
@@ -319,7 +321,37 @@ def test_requests_goes_over_proven_connections_too() -> None:
 
 def session(server: c.Server):
     trust = Trust(policy=c.POLICY, documents=lambda _: c.COLLATERAL, insecure_accept_simulated=True)
-    return open_session(server.url, trust)
+    return session_of(server.url, trust)
+
+
+def test_a_session_of_requests_is_opened_with_the_arguments_of_connect() -> None:
+    assert signature(open_session).parameters == signature(connect).parameters
+    asked = {"policy": c.POLICY, "collateral": c.COLLATERAL}
+    with c.running(c.Server()) as server:
+        with open_session(server.url, **asked, insecure_accept_simulated=True) as http:
+            assert http.get(f"{server.url}/one").text == "hello /one"
+        with open_session(server.url, **asked) as http, pytest.raises(SealroomError, match="simulated"):
+            http.get(f"{server.url}/two")
+    assert server.requests == [("GET", "/one", b"")]
+
+
+def test_a_session_of_requests_waits_no_longer_than_it_was_told() -> None:
+    left = threading.Event()
+
+    class Silent(c.Server):
+        def _reply(self, target: str, *asked: object) -> c.Reply:
+            if target == "/silent":
+                left.wait(20)
+            return super()._reply(target, *asked)
+
+    with c.running(Silent()) as server:
+        asked = {"policy": c.POLICY, "collateral": c.COLLATERAL, "insecure_accept_simulated": True}
+        with open_session(server.url, **asked, timeout_seconds=0.2) as http:
+            # An opened connection: the wait is for the answer alone.
+            assert http.get(f"{server.url}/one", timeout=20).status_code == 200
+            with pytest.raises(requests.Timeout):
+                http.get(f"{server.url}/silent")
+        left.set()
 
 
 def test_a_pinned_context_takes_the_verified_certificate_and_no_other() -> None:

@@ -91,7 +91,8 @@ SERVICE = GroupText(
             title="Who reads what it prints",
             required="nobody, unless your policy accepts public logs",
             meaning="Whatever the application prints leaves the enclave for these readers, in the clear.",
-            remedy="Ask the operator to spawn it with --logs none, or decide about your own policy.",
+            remedy="Ask the operator to spawn it with --logs none, or accept it by a policy file of your own "
+            'whose logs include "public" (docs/services.md shows one).',
             blame=Blame.POLICY,
         ),
         CheckText(

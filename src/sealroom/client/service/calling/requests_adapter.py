@@ -1,12 +1,13 @@
 """An adapter for requests: a session that talks to one verified service over proven connections.
 
-Needs the extra [requests], and is imported by nobody else. Must never fall back to requests' own TLS.
+Needs the extra [requests], and is loaded for `sealroom.client.open_session` alone. Must never fall back to requests' own TLS.
 """
 
 from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
 import httpcore
@@ -17,21 +18,53 @@ from requests.models import PreparedRequest, Response
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
+from sealroom.client.home import Home
 from sealroom.client.service.calling.backend import Origin
-from sealroom.client.service.calling.connecting import TIMEOUT_SECONDS, origin_of
+from sealroom.client.service.calling.connecting import TIMEOUT_SECONDS, origin_of, trust_of
 from sealroom.client.service.calling.judging import Judge, Trust
 from sealroom.client.service.calling.transport import proven_pool
 from sealroom.core.errors import TransportError
+from sealroom.core.evidence.policy import Policy
 
 
-def open_session(url: str, trust: Trust) -> requests.Session:
+def open_session(
+    url: str,
+    *,
+    policy: Policy,
+    evidence: bytes | None = None,
+    package: Path | None = None,
+    collateral: bytes | None = None,
+    own_roots: bytes | None = None,
+    home: Home | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    insecure_accept_simulated: bool = False,
+) -> requests.Session:
+    """Return a session of requests that talks to the service at `url`, and to nothing else.
+
+    Arguments, guarantees and errors are those of `sealroom.client.connect`. `timeout_seconds` is for requests
+    that name no time-out. Addresses are written out, as always with requests.
+    """
+    trust = trust_of(
+        url,
+        policy=policy,
+        evidence=evidence,
+        package=package,
+        collateral=collateral,
+        own_roots=own_roots,
+        home=home,
+        insecure_accept_simulated=insecure_accept_simulated,
+    )
+    return session_of(url, trust, timeout_seconds=timeout_seconds)
+
+
+def session_of(url: str, trust: Trust, *, timeout_seconds: float = TIMEOUT_SECONDS) -> requests.Session:
     """Return a session for the service that `trust` is about; every other address is refused."""
     origin = origin_of(url)
     session = requests.Session()
     session.trust_env = False
     session.adapters.clear()
     session.mount("", NowhereElse(origin))
-    session.mount(f"https://{origin.authority}/", ServiceAdapter(origin, trust))
+    session.mount(f"https://{origin.authority}/", ServiceAdapter(origin, trust, timeout_seconds))
     return session
 
 
@@ -53,8 +86,9 @@ class NowhereElse(BaseAdapter):
 class ServiceAdapter(BaseAdapter):
     """Sends what requests prepared over proven connections; `verify`, `cert` and `proxies` mean nothing."""
 
-    def __init__(self, origin: Origin, trust: Trust) -> None:
+    def __init__(self, origin: Origin, trust: Trust, timeout_seconds: float) -> None:
         super().__init__()
+        self._timeout_seconds = timeout_seconds
         self._pool = proven_pool(origin, Judge(trust, host=origin.host))
 
     def send(
@@ -68,7 +102,9 @@ class ServiceAdapter(BaseAdapter):
     ) -> Response:
         """Send one request and return its answer."""
         connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        limits = {"connect": connect or TIMEOUT_SECONDS, "pool": TIMEOUT_SECONDS, "read": read, "write": read}
+        usual = self._timeout_seconds
+        connect, read = connect or usual, read or usual
+        limits = {"connect": connect, "pool": usual, "read": read, "write": read}
         sent = httpcore.Request(
             method=request.method or "GET",
             url=request.url or "",
