@@ -36,18 +36,29 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
     The content is flushed to the disk before the rename, and the folder after it.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    descriptor = os.open(temporary, _NEW, mode)
+    with naming(path):
+        descriptor = os.open(temporary, _NEW, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        with naming(path):
+            temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
     flush_folder(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Raise `OSError`s of the block about `path`, whichever temporary file the system complained of."""
+    try:
+        yield
+    except OSError as failure:
+        raise OSError(failure.errno, failure.strerror, str(path)) from failure
 
 
 @contextmanager

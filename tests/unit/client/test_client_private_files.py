@@ -23,6 +23,15 @@ def test_a_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_cannot_be_written_is_told_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for target in (tmp_path / "no" / "file", tmp_path / "folder"):
+        with pytest.raises(OSError) as failed:
+            write_private(target, b"x")
+        assert failed.value.filename == str(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
     write_private(tmp_path / "file", b"before")
     with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file") as file:

@@ -184,7 +184,19 @@ def test_refuses_to_open_a_package_with_another_key_or_altered(project: Project,
     raw[member.offset + member.size - 1] ^= 1
     with pytest.raises(VerificationError):
         unpack(io.BytesIO(raw), key, project.folder.parent / "b")
-    assert not (project.folder.parent / "b" / "src" / "app.py").exists()
+    assert not (project.folder.parent / "b").exists()
+    # Nor of the folders on the way to it; what was there before stays.
+    with pytest.raises(VerificationError):
+        unpack(io.BytesIO(raw), key, project.folder.parent / "c" / "d")
+    assert not (project.folder.parent / "c").exists()
+    assert project.folder.is_dir()
+
+
+def test_a_package_that_cannot_be_written_is_told_by_its_own_name(project: Project, key: CodeKey) -> None:
+    for target in (project.folder.parent / "no" / "x.package", project.source):
+        with pytest.raises(OSError) as failed:
+            packed(project, key, str(target))
+        assert failed.value.filename == str(target)
 
 
 def test_what_serves_an_application_is_the_extra_of_that_name() -> None:

@@ -7,12 +7,14 @@ Spec: docs/spec/service-package.md, "The file".
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from uuid import UUID
 
-from sealroom.client.private_files import placing, replacing
+from sealroom.client.private_files import naming, placing, replacing
 from sealroom.client.service.project import Project
 from sealroom.client.service.stack import check_stack
 from sealroom.client.source_tree import open_source
@@ -67,7 +69,9 @@ def pack(
     sealed += [f"{TESTS_FOLDER}{path}" for path in project.test_files()]
     paths = sorted((*clear, *sealed), key=lambda path: path.encode())
     service = service_id(key, project.config.name)
-    with tempfile.TemporaryFile(dir=target.parent) as archive:
+    with ExitStack() as opened:
+        with naming(target):
+            archive = opened.enter_context(tempfile.TemporaryFile(dir=target.parent))
         for done, path in enumerate(paths):
             content = clear[path] if path in clear else _sealed(project.folder / path, path, key, service)
             for part in (member_header(path, len(content)), content, padding(len(content))):
@@ -111,11 +115,39 @@ def unpack(package: IO[bytes], key: CodeKey, folder: Path, *, progress: Progress
     """Write what is in `package`, opened, into the new folder `folder`.
 
     Raises `FileExistsError` where the folder is there, `VerificationError` for another key or a package that
-    was altered; what was written by then is whole files, each authentic.
+    was altered; nothing of it is left then.
     """
     read = read_package(package)
     service = service_id(key, read.config.name)
+    with _new_folder(folder):
+        _write_members(package, read, key, service, folder, progress)
+    return Packed(service=service, package=read)
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """Make `folder` and its missing parents; where the block fails, remove what was made."""
+    missing = [parent for parent in folder.parents if not parent.exists()]
     folder.mkdir(parents=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        # Of somebody else's, a folder is not empty.
+        with suppress(OSError):
+            for parent in missing:
+                parent.rmdir()
+        raise
+
+
+def _write_members(
+    package: IO[bytes],
+    read: ServicePackage,
+    key: CodeKey,
+    service: UUID,
+    folder: Path,
+    progress: Progress | None,
+) -> None:
     for done, member in enumerate(read.members):
         content = b"".join(read_member(package, member))
         if member.path not in _CLEAR:
@@ -126,7 +158,6 @@ def unpack(package: IO[bytes], key: CodeKey, folder: Path, *, progress: Progress
             file.write(content)
         if progress:
             progress(member.path, done + 1, len(read.members))
-    return Packed(service=service, package=read)
 
 
 def _sealed(source: Path, path: str, key: CodeKey, service: UUID) -> bytes:
