@@ -176,9 +176,7 @@ def _attacks(stage: Stage) -> None:
         _expect_refusal(stage, port)
     stage.type("operator", "restart scoring")
     refused = stage.type("operator", f"run scoring sealed.json {CHOICES}", code=1)
-    stage.telling.refused(
-        "the operator gives the old box to another start of the enclave", str(refused["error"])
-    )
+    stage.telling.refused("the operator gives the old box to another start of the enclave", _message(refused))
 
 
 def _expect_refusal(stage: Stage, port: int) -> None:
@@ -202,7 +200,14 @@ def _failed(document: dict[str, object]) -> str:
     groups = document["checks"]
     assert isinstance(groups, list)
     failures = [c for group in groups for c in group["checks"] if c["outcome"] == "failed"]
-    return f"{failures[0]['title']}: {failures[0]['observed']}"
+    # What was observed begins with the member that it is about.
+    return str(failures[0]["observed"])
+
+
+def _message(document: dict[str, object]) -> str:
+    error = document["error"]
+    assert isinstance(error, dict)
+    return str(error["message"])
 
 
 def _check_unseen(stage: Stage, secret: bytes) -> None:

@@ -46,7 +46,7 @@ class Telling:
     def refused(self, attempt: str, why: str) -> None:
         """Show an attempt to cheat, and how it ended."""
         self._console.print(Text(f"  {attempt}: ") + Text("refused", style="bold red"))
-        self._console.print(Text(f"    {visible(why)[:200]}", style="dim"))
+        self._console.print(Text(f"    {visible(why)}", style="dim"))
 
     def failed(self, why: str) -> None:
         """Say that the demonstration went wrong."""
