@@ -88,6 +88,10 @@ CLIENT_HINTS: dict[str, str | None] = {
     "service_exists": "sealroom service restart NAME starts it anew; stop NAME --remove makes room",
     "service_failed": "sealroom service logs NAME has what it said",
     "service_refused": "sealroom service evidence NAME, for the code provider to seal to this start",
+    "no_data": "name the operator's folder with --data; sealroom service spawn makes one",
+    "port_taken": "end what listens there, then sealroom service restart NAME; or sealroom service stop NAME "
+    "--remove, and spawn with another --port",
+    "already_runs": "sealroom service restart NAME makes a new enclave, to which its key is sealed anew",
     "not_attested": "sealroom service status NAME shows what it is doing",
     "refused": None,
     "failed": None,

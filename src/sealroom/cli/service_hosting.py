@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import time
 from collections.abc import Callable
@@ -13,12 +14,17 @@ import click
 from sealroom.cli.console import Console
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.waiting import Steps
-from sealroom.server.hosting.folder import HostedService, HostedState, Hosting
+from sealroom.core.wire.service_spool import CERTIFICATE
+from sealroom.server.hosting.folder import CONSOLE_PATH, HostedService, HostedState, Hosting
+from sealroom.server.launchers.host_files import EndReason
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _LOOK_SECONDS = 0.1
+_MAX_CONSOLE_BYTES = 4 << 20
+# As Python writes the error of the system on which an enclave runs.
+_PORT_TAKEN = f"service: [Errno {errno.EADDRINUSE}]".encode("ascii")
 
 DATA = click.option(
     "--data",
@@ -44,8 +50,15 @@ def service_errors(function: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
+def check_data(data: Path) -> None:
+    """Raise a `CommandError` where there is no such operator's folder: whoever only looks makes none."""
+    if not data.is_dir():
+        raise CommandError(f"{data}: there is no such folder", code="no_data", exit_code=ExitCode.USAGE)
+
+
 def look(data: Path, name: str) -> HostedService:
     """Look at a service; a `CommandError` says where there is none."""
+    check_data(data)
     try:
         return Hosting(data).look(name)
     except FileNotFoundError as failure:
@@ -85,6 +98,27 @@ def describe(service: HostedService) -> dict[str, object]:
         if failure is None
         else {"type": failure.type, "file": failure.file, "line": failure.line},
     }
+
+
+def failure_of(service: HostedService) -> CommandError:
+    """Return the error of a command whose service failed; a port that is taken has a next step of its own."""
+    if _port_is_taken(service):
+        message = f"service {service.name}: port {service.arguments.port} is taken: something listens there"
+        return CommandError(message, code="port_taken")
+    return CommandError(f"service {service.name}: {why_failed(service)}", code="service_failed")
+
+
+def _port_is_taken(service: HostedService) -> bool:
+    """Tell by the console, where the enclave says why it gave up before it waited for a key."""
+    ended, console = service.status.exit, service.folder / CONSOLE_PATH
+    if ended is None or ended.reason is not EndReason.EXITED or not console.is_file():
+        return False
+    # From here on it listened, and the console may be its application's.
+    if service.spool.has(CERTIFICATE):
+        return False
+    with console.open("rb") as file:
+        lines = file.read(_MAX_CONSOLE_BYTES).splitlines()
+    return any(line.startswith(_PORT_TAKEN) for line in lines)
 
 
 def why_failed(service: HostedService) -> str:

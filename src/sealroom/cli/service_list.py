@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sealroom.cli.options import Invocation, command_options
-from sealroom.cli.service_hosting import DATA, describe
+from sealroom.cli.service_hosting import DATA, check_data, describe
 from sealroom.server.hosting.folder import DamagedService, HostedService, Hosting
 
 
@@ -16,7 +16,8 @@ from sealroom.server.hosting.folder import DamagedService, HostedService, Hostin
 @command_options
 def command(invocation: Invocation, data: Path) -> None:
     """Show all services of an operator's folder, and what each is doing."""
-    services = Hosting(data).list() if data.is_dir() else ()
+    check_data(data)
+    services = Hosting(data).list()
     console = invocation.console
 
     def render() -> None:

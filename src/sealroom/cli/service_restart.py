@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from sealroom.cli.exit_codes import CommandError
 from sealroom.cli.options import Invocation, command_options
-from sealroom.cli.service_hosting import DATA, describe, look, service_errors, wait_while, why_failed
+from sealroom.cli.service_hosting import DATA, describe, failure_of, look, service_errors, wait_while
 from sealroom.server.hosting.folder import HostedState, Hosting
 from sealroom.server.launchers.base import LaunchState
 
@@ -33,7 +32,7 @@ def command(invocation: Invocation, name: str, data: Path) -> None:
     Hosting(data).restart(name)
     found = wait_while(console, data, name, (HostedState.SPAWNED,), "waiting: for the enclave")
     if found.state is HostedState.FAILED:
-        raise CommandError(f"service {name}: {why_failed(found)}", code="service_failed")
+        raise failure_of(found)
 
     def render() -> None:
         console.say(f"{name} waits for its key: start {found.start}, port {found.arguments.port}")

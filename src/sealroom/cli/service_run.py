@@ -10,7 +10,7 @@ from sealroom.cli.console import read_file
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FILE, Invocation
 from sealroom.cli.service_evidence_options import EvidenceChoices, evidence_options, refuse, verify_choices
-from sealroom.cli.service_hosting import DATA, describe, look, service_errors, wait_while, why_failed
+from sealroom.cli.service_hosting import DATA, describe, failure_of, look, service_errors, wait_while
 from sealroom.cli.verdicts import verdict_document, verdict_exit_code
 from sealroom.client.service.delivering import deliver
 from sealroom.client.service.verification import decide_service
@@ -45,7 +45,7 @@ def command(
     """
     seen = look(data, name)
     if seen.state is HostedState.RUNNING:
-        raise CommandError(f"service {name}: it has its key, and runs", code="not_taken")
+        raise CommandError(f"service {name}: it has its key, and runs", code="already_runs")
     evidence = compose_evidence(seen)
     if evidence is None:
         raise CommandError(f"service {name}: no certificate yet", code="not_attested")
@@ -70,7 +70,7 @@ def command(
     waiting = (HostedState.SPAWNED, HostedState.WAITING)
     found = wait_while(invocation.console, data, name, waiting, "waiting: for the application")
     if found.state is not HostedState.RUNNING:
-        raise CommandError(f"service {name}: {why_failed(found)}", code="service_failed")
+        raise failure_of(found)
 
     def render() -> None:
         invocation.console.say(f"{name} runs on port {found.arguments.port}")

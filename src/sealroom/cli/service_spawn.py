@@ -9,7 +9,7 @@ import click
 
 from sealroom.cli.exit_codes import CommandError, ExitCode
 from sealroom.cli.options import INPUT_FILE, Invocation, UuidType, command_options
-from sealroom.cli.service_hosting import DATA, describe, service_errors, wait_while, why_failed
+from sealroom.cli.service_hosting import DATA, describe, failure_of, service_errors, wait_while
 from sealroom.cli.sgx_options import chosen_sgx, sgx_options
 from sealroom.client.locking import fetch_from_index
 from sealroom.client.wheel_store import WheelStore
@@ -117,6 +117,8 @@ def command(
     Everything chosen here is measured. Others see it in the evidence before they trust the service with
     anything. The packages that the application needs are fetched from the index that this machine is set to.
     """
+    if (chain is not None) is not (choices["certificate"] == CertificateMode.OWN.value):
+        raise click.UsageError("--certificate own and --chain FILE go together")
     opened = open_package(package)
     chosen = _choices(choices, service=service, launcher=launcher, chain=chain, port=port)
     store = WheelStore(invocation.open_home())
@@ -134,7 +136,7 @@ def command(
         ) from failure
     found = wait_while(invocation.console, data, name, (HostedState.SPAWNED,), "waiting: for the enclave")
     if found.state is HostedState.FAILED:
-        raise CommandError(f"service {name}: {why_failed(found)}", code="service_failed")
+        raise failure_of(found)
 
     def render() -> None:
         invocation.console.say(f"{name} waits for its key on port {port}, in {found.folder}")

@@ -1,6 +1,7 @@
 """An operator's commands, from spawn to removal."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,16 @@ def test_an_operator_spawns_shows_restarts_stops_and_removes(folder: Path, run: 
     assert run("stop", "hello", "--remove")["removed"]
     assert run("status", "hello", code=64)["error"]["code"] == "no_service"
     assert run("list")["services"] == []
+
+
+def test_an_operator_whose_port_is_taken_is_told_and_restarts_when_it_is_free(folder: Path, run: Run) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        package = str(folder / "hello.package")
+        words = ("spawn", package, "--service", str(HELLO.service), "--port", port, "--interface", "asgi")
+        error = run(*words, code=1)["error"]
+        assert (error["code"], f"port {port} is taken" in error["message"]) == ("port_taken", True)
+    assert run("restart", "hello")["state"] == "Waiting"
 
 
 def test_an_application_that_fails_is_told_by_its_place(folder: Path, run: Run) -> None:

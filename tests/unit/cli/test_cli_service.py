@@ -3,15 +3,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import service_samples
+from sealroom.cli.exit_codes import explain
 from sealroom.cli.main import run
+from sealroom.cli.service_hosting import failure_of
 from sealroom.client.service.stack import STACK
 from sealroom.core.measurement.requirements import Requirement, write_requirements
 from sealroom.core.wire.byte_fields import sha256
+from sealroom.core.wire.service_spool import CERTIFICATE, STATE
+from sealroom.server.hosting.folder import CONSOLE_PATH, Hosting
+from sealroom.server.launchers.host_files import EXIT, SUPERVISOR, EndReason, ExitRecord, SupervisorRecord
 
 
 class Shell:
@@ -98,6 +106,77 @@ def test_verify_and_seal_refuse_what_is_no_evidence_and_have_no_skip(
     wrong = (*asked, "--source", "intel", "--collateral", "evidence.json")
     assert shell("verify", *wrong, code=64)["error"]["code"] == "usage"
     assert not Path("sealed.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("status", "scores"), ("logs", "scores"), ("evidence", "scores"), ("stop", "scores")]
+)
+def test_whoever_looks_into_a_folder_that_is_not_there_is_told_and_makes_none(
+    shell: Shell, words: tuple[str, ...]
+) -> None:
+    error = shell(*words, "--data", "mistyped", code=64)["error"]
+    assert (error["code"], error["message"]) == ("no_data", "mistyped: there is no such folder")
+    assert not Path("mistyped").exists()
+    Path("empty").mkdir()
+    shell(*words, "--data", "empty", code=0 if words == ("list",) else 64)
+    assert list(Path("empty").iterdir()) == []
+
+
+def test_a_certificate_of_ones_own_and_its_chain_go_together(shell: Shell) -> None:
+    Path("any").write_text("")
+    service = ("--service", "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b")
+    for choice in (("--certificate", "own"), ("--chain", "any")):
+        error = shell("spawn", "any", *service, *choice, code=64)["error"]
+        assert (error["code"], "--chain" in error["message"]) == ("usage", True)
+    assert not Path("operator").exists()
+
+
+def hosted(state: bytes = b"", console: bytes = b"") -> None:
+    """Write the files of a service in `operator`; without a state it ended with code 2."""
+    folder = Path("operator/services/hello/1")
+    for name in ("host", "spool"):
+        (folder / name).mkdir(parents=True)
+    (folder / "args").write_bytes(replace(service_samples.ARGUMENTS, name="hello").to_bytes())
+    (folder.parent / "epoch").write_bytes(b"1")
+    (folder / CONSOLE_PATH).write_bytes(console)
+    (folder / "host" / SUPERVISOR).write_bytes(SupervisorRecord.of_this_process(epoch=1).to_json())
+    if state:
+        (folder / "spool" / STATE).write_bytes(state)
+        return
+    record = ExitRecord(exit_code=2, ended_at=datetime(2026, 1, 1, tzinfo=UTC), reason=EndReason.EXITED)
+    (folder / "host" / EXIT).write_bytes(record.to_json())
+
+
+@pytest.mark.parametrize(
+    ("console", "code"),
+    [
+        (b"service: [Errno 98] Address already in use\n", "port_taken"),
+        (b"warning\nservice: [Errno 98] Address already in use\n", "port_taken"),
+        (b"service: [Errno 13] Permission denied\n", "service_failed"),
+        (b"", "service_failed"),
+    ],
+)
+def test_a_port_that_is_taken_is_said_to_be_and_what_to_do(shell: Shell, console: bytes, code: str) -> None:
+    hosted(console=console)
+    failure = failure_of(Hosting(shell.folder / "operator").look("hello"))
+    problem = explain(failure)
+    assert problem.code == code
+    if code == "port_taken":
+        assert f"port {service_samples.ARGUMENTS.port} is taken" in problem.message
+        assert "--port" in str(problem.hint)
+
+
+def test_an_application_cannot_say_that_its_port_was_taken(shell: Shell) -> None:
+    hosted(console=b"service: [Errno 98] Address already in use\n")
+    Path("operator/services/hello/1/spool", CERTIFICATE).write_bytes(b"-----BEGIN CERTIFICATE-----")
+    assert explain(failure_of(Hosting(shell.folder / "operator").look("hello"))).code == "service_failed"
+
+
+def test_who_brings_a_key_to_a_service_that_runs_is_told_of_restart(shell: Shell) -> None:
+    hosted(state=b"application")
+    Path("any").write_text("")
+    error = shell("run", "hello", "any", "--package", "any", "--policy", "strict", code=1)["error"]
+    assert (error["code"], "restart" in error["next"]) == ("already_runs", True)
 
 
 def test_the_tests_of_a_project_decide_the_exit_code(shell: Shell) -> None:

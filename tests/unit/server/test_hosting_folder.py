@@ -136,7 +136,9 @@ def test_only_the_highest_start_counts(tmp_path: Path) -> None:
 def test_a_service_that_is_not_here_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is none here"):
         Hosting(tmp_path).look("hello")
-    (tmp_path / "services/half").mkdir()
+    assert list(tmp_path.iterdir()) == []
+    assert Hosting(tmp_path).list() == ()
+    (tmp_path / "services/half").mkdir(parents=True)
     assert Hosting(tmp_path).list() == ()
 
 

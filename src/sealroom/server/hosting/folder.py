@@ -81,11 +81,10 @@ class DamagedService:
 
 
 class Hosting:
-    """The services below `data`."""
+    """The services below `data`. Only `spawn` makes a folder."""
 
     def __init__(self, data: Path) -> None:
         self._services = data.resolve() / "services"
-        self._services.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def spawn(self, plan: ServicePlan, launcher: FolderLauncher) -> HostedService:
         """Prepare and start a service that nobody here has by that name; raises `FileExistsError`."""
@@ -93,6 +92,7 @@ class Hosting:
         own = self._services / name
         if read_highest_epoch(own) is not None:
             raise FileExistsError(f"service {name}: is here already; stop and remove it, or restart it")
+        self._services.mkdir(mode=0o700, parents=True, exist_ok=True)
         own.mkdir(mode=0o700, exist_ok=True)
         self._begin(own, 1, lambda folder: ServiceLauncher(launcher).fill(folder, plan, epoch=1))
         return self.look(name)
@@ -128,7 +128,9 @@ class Hosting:
         remove_folder(self._services / name)
 
     def list(self) -> tuple[HostedService | DamagedService, ...]:
-        """Look at every service, by name; one that is damaged hides no other."""
+        """Look at every service, by name; one that is damaged hides no other, and no folder has none."""
+        if not self._services.is_dir():
+            return ()
         names_here = sorted(path.name for path in self._services.iterdir() if path.is_dir())
         found = (self._look_or_say_why(name) for name in names_here)
         return tuple(each for each in found if each is not None)

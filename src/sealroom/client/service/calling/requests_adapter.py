@@ -1,6 +1,7 @@
 """An adapter for requests: a session that talks to one verified service over proven connections.
 
-Needs the extra [requests], and is loaded for `sealroom.client.open_session` alone. Must never fall back to requests' own TLS.
+Needs the extra [requests], and is loaded for `sealroom.client.open_session` alone. Must never fall back to
+requests' own TLS.
 """
 
 from __future__ import annotations
