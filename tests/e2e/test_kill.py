@@ -101,6 +101,7 @@ def test_a_server_killed_in_a_state_goes_on_with_the_same_enclave(own_world: Wor
     one_enclave_ran_to_the_end(scene)
 
 
+@pytest.mark.slow
 def test_a_server_killed_again_and_again_while_an_enclave_lives_loses_nothing(own_world: World) -> None:
     scene = own_world.scene()
     for name, step in STEPS.items():

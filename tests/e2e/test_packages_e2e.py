@@ -49,6 +49,7 @@ def test_a_package_runs_inside_and_every_participant_has_compared_it(world: Worl
     assert scene.readers[0].receipt().closing is not None
 
 
+@pytest.mark.slow
 def test_an_operator_who_unpacks_another_wheel_is_found_out_by_the_file(own_world: World) -> None:
     """Name and version are right; requirements.txt, which is measured, named another hash."""
     scene = own_world.scene()
@@ -71,6 +72,7 @@ def test_an_operator_who_unpacks_another_wheel_is_found_out_by_the_file(own_worl
         scene.data[0].appraise(POLICY)
 
 
+@pytest.mark.slow
 def test_without_the_wheel_nothing_can_be_delivered(world: World) -> None:
     scene = world.scene()
     keep(scene, PIN, GREET)

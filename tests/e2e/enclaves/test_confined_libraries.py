@@ -129,6 +129,7 @@ def _run(tmp_path: Path, program: str) -> dict[str, object]:
     return outcome
 
 
+@pytest.mark.slow
 def test_scikit_learn_works_under_filter_and_hook(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     outcome = _run(tmp_path, SCIKIT_LEARN)

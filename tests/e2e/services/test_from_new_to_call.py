@@ -67,6 +67,7 @@ def caller(desk: Desk, port: int, **asked: object) -> httpx.Client:
     )
 
 
+@pytest.mark.slow
 def test_from_new_to_a_verified_call_in_under_a_minute_of_commands(desk: Desk) -> None:
     port = running(desk)
     asked = f"--package scores.package --policy up-to-date {ACCEPT}"
