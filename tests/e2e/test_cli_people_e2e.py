@@ -149,6 +149,7 @@ def room(world: World, tmp_path: Path) -> Room:
     return made
 
 
+@pytest.mark.slow
 def test_three_people_finish_one_by_hand_one_killed_and_one_interrupted(room: Room) -> None:
     room.ana.steps, room.eva.steps = _SENT, _WAITING
     finish(room)
