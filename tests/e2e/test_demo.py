@@ -10,28 +10,33 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.e2e
-@pytest.mark.slow
-def test_the_demonstration_does_what_it_says_and_leaves_one_folder(tmp_path: Path) -> None:
+def _play(demonstration: str, folder: Path) -> str:
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path / "home"),
+        "HOME": str(folder / "home"),
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         # Where wheels are fetched first, pip keeps nothing of them at home.
         "PIP_NO_CACHE_DIR": "1",
     }
     played = subprocess.run(
-        [sys.executable, "-m", "examples.demo"],
-        cwd=tmp_path,
+        [sys.executable, "-m", f"examples.{demonstration}"],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert played.returncode == 0, played.stdout + played.stderr
+    return played.stdout
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_demonstration_does_what_it_says_and_leaves_one_folder(tmp_path: Path) -> None:
+    said = _play("demo", tmp_path)
     for reason in ("words-differ", "inputs-differ", "box-of-another-statement"):
-        assert reason in played.stdout
+        assert reason in said
     assert [path.name for path in tmp_path.iterdir()] == ["demo-run"]
     left = tmp_path / "demo-run"
     for name in ("report.html", "run.svg", "evidence.json", "arguments", "receipt.json"):
@@ -42,24 +47,8 @@ def test_the_demonstration_does_what_it_says_and_leaves_one_folder(tmp_path: Pat
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_the_demonstration_of_a_service_does_what_it_says_and_leaves_one_folder(tmp_path: Path) -> None:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path / "home"),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # Where wheels are fetched first, pip keeps nothing of them at home.
-        "PIP_NO_CACHE_DIR": "1",
-    }
-    played = subprocess.run(
-        [sys.executable, "-m", "examples.service_demo"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert played.returncode == 0, played.stdout + played.stderr
-    assert played.stdout.count("refused") == 3
+    said = _play("service_demo", tmp_path)
+    assert said.count("refused") == 3
     assert [path.name for path in tmp_path.iterdir()] == ["demo-service-run"]
     for name in ("scoring.package", "evidence.json", "sealed.json", "service.pem"):
         assert (tmp_path / "demo-service-run" / name).stat().st_size > 0
