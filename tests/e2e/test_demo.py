@@ -13,11 +13,12 @@ ROOT = Path(__file__).parents[2]
 def _play(demonstration: str, folder: Path) -> str:
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(folder / "home"),
+        # Beside the folder: where wheels are fetched first, tools keep some of them at home.
+        "HOME": str(folder.with_name(f"{folder.name}-home")),
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
-        # Where wheels are fetched first, pip keeps nothing of them at home.
         "PIP_NO_CACHE_DIR": "1",
+        "UV_NO_CACHE": "1",
     }
     played = subprocess.run(
         [sys.executable, "-m", f"examples.{demonstration}"],
