@@ -17,8 +17,6 @@ def _play(demonstration: str, folder: Path) -> str:
         "HOME": str(folder.with_name(f"{folder.name}-home")),
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PIP_NO_CACHE_DIR": "1",
-        "UV_NO_CACHE": "1",
     }
     played = subprocess.run(
         [sys.executable, "-m", f"examples.{demonstration}"],
